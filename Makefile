@@ -1,0 +1,60 @@
+# Everything is done with make; `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools
+GRPCURL_VERSION := v1.9.3
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format generate bench tools clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Trunkline needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m compileall -q services/trunkline services/buf
+	touch $@
+
+$(VENV)/.development: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+up: $(VENV)/.installed ## Set up and run all four services on 127.0.0.1:50051
+	@$(BIN)/trunkline up
+
+test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy services/trunkline clients/trunkline_client tests protos/generate.py
+	$(BIN)/lint-imports
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --lint
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --check
+
+format: $(VENV)/.development ## Format code and contract
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format --write protos
+
+generate: $(VENV)/.development ## Generate code from the contract
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py
+
+bench: $(VENV)/.development ## Measure against a bare relay; BENCH=--gate fails on a missed figure
+	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
+
+tools: ## Install the real grpcurl where Go is there
+	@if test -x $(TOOLS)/grpcurl; then :; \
+	elif command -v go >/dev/null; then \
+	  GOBIN="$(abspath $(TOOLS))" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION); \
+	elif test "$$TRUNKLINE_REQUIRE_ALL" = 1; then \
+	  echo "grpcurl is missing and Go cannot install it: install Go 1.24 or newer"; exit 1; \
+	fi
+
+clean: ## Remove what was built
+	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,176 @@
+"""`trunkline up` and `trunkline serve`: run services in this process until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
+from trunkline.cli.first_chat import FirstChat
+from trunkline.credential.app import CredentialService
+from trunkline.kernel import log
+from trunkline.kernel.settings import ProcessSettings, Source
+from trunkline.suite import Suite
+
+_HELLO = '{"model":"sandbox/ok","messages":[{"role":"ROLE_USER","content":[{"text":"Hello"}]}]}'
+_STREAM_CHAT = "trunkline.inference.v1.InferenceService/StreamChat"
+_TIMEOUT_S = 5.0
+
+
+def up(
+    *,
+    data_dir: Path | None = None,
+    config_dir: Path | None = None,
+    listen: str | None = None,
+    sandbox: bool = True,
+) -> None:
+    """Run all four services, and on a fresh data directory the sandbox provider.
+
+    Raises:
+        StartupError, DatabaseError, SettingsError: what is wrong and what to do.
+    """
+    source = _read(data_dir, config_dir, listen)
+    _run(_up(source, sandbox=sandbox))
+
+
+def serve(
+    names: Sequence[str],
+    *,
+    data_dir: Path | None = None,
+    config_dir: Path | None = None,
+    listen: str | None = None,
+) -> None:
+    """Run some of the services; the others run in processes on the same data directory.
+
+    Raises:
+        StartupError, DatabaseError, SettingsError: what is wrong and what to do.
+    """
+    source = _read(data_dir, config_dir, listen)
+    _run(_serve(source, names))
+
+
+def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) -> Source:
+    """Read the settings, and set up logging by them."""
+    source = Source.read(
+        overrides={"data_dir": data_dir, "config_dir": config_dir, "listen": listen}
+    )
+    process = source.load(ProcessSettings)
+    log.configure(process.log_level, process.log_format)
+    return source
+
+
+def _run(main: Any) -> None:
+    """Run a program on the fastest loop there is."""
+    # What is imported stays: the collector need not look at it ever again.
+    gc.collect()
+    gc.freeze()
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def _up(source: Source, *, sandbox: bool) -> None:
+    """Run everything until told to stop."""
+    process = source.load(ProcessSettings)
+    fresh = not (process.data_dir / "catalog.db").exists()
+    suite = Suite(source)
+    await suite.start()
+    credential = suite.services["credential"]
+    assert isinstance(credential, CredentialService)
+    token = credential.admin_token_path.read_text().strip()
+    async with _stopping() as stop, grpc.aio.insecure_channel(suite.address) as channel:
+        first_chat = FirstChat(channel, token)
+        leaving: asyncio.Task[None] | None = None
+        try:
+            if sandbox:
+                await first_chat.start(fresh=fresh)
+                leaving = asyncio.create_task(first_chat.leave_when_real())
+            await _greet(suite, credential, channel, token)
+            await stop.wait()
+            sys.stderr.write("Stopping.\n")
+        finally:
+            if leaving is not None:
+                leaving.cancel()
+            await suite.stop()
+            await first_chat.stop()
+
+
+async def _serve(source: Source, names: Sequence[str]) -> None:
+    """Run some services until told to stop."""
+    suite = Suite(source, names)
+    await suite.start()
+    async with _stopping() as stop:
+        try:
+            _say(f"Trunkline {', '.join(names)} is serving on {suite.address}.")
+            await stop.wait()
+        finally:
+            await suite.stop()
+
+
+async def _greet(
+    suite: Suite, credential: CredentialService, channel: grpc.aio.Channel, token: str
+) -> None:
+    """Say where everything is, and what to do next."""
+    stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+    listed = await stub.ListProviders(
+        provider_pb2.ListProvidersRequest(),
+        metadata=(("authorization", f"Bearer {token}"),),
+        timeout=_TIMEOUT_S,
+    )
+    connected = [
+        provider
+        for provider in listed.providers
+        if provider.state != provider_pb2.CONNECTION_STATE_NOT_CONNECTED
+    ]
+    names = ", ".join(provider.name for provider in connected) or "none yet"
+    _say(f"Trunkline is serving on {suite.address}.")
+    _say(f"  data                {suite.process.data_dir}")
+    _say(f"  admin token         {credential.admin_token_path}")
+    _say(f"  key-encryption key  {credential.key_location}")
+    _say(f"  providers           {names}")
+    if any(provider.name == "sandbox" for provider in connected):
+        _say("Chat with the sandbox, which needs no key and no network:")
+        _say("  trunkline chat --model sandbox/ok Hello")
+        _say(
+            f'  TRUNKLINE_TOKEN="$(cat {credential.admin_token_path})" grpcurl -plaintext'
+            " -expand-headers -H 'authorization: Bearer ${TRUNKLINE_TOKEN}'"
+            f" -d '{_HELLO}' {suite.address} {_STREAM_CHAT}"
+        )
+    _say("Connect a real provider (it asks for the key): trunkline connect openai")
+
+
+def _say(line: str) -> None:
+    """Print a line at once, whoever reads it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@contextlib.asynccontextmanager
+async def _stopping() -> Any:
+    """Give an event that is set when the process is told to stop; a second time ends it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        if stop.is_set():
+            sys.exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""One module or folder per wire format; a gateway that differs only in data has none."""

@@ -1,0 +1,227 @@
+"""Decode the reply to a chat, as a stream of events or as one JSON document.
+
+Source: https://platform.openai.com/docs/api-reference/chat-streaming, and what services that
+imitate it do differently. `finish_reason` is the terminator: `[DONE]` and the end of the body
+may be missing or come early, and alone they prove nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
+from trunkline.inference.adapters.openai.answer import Answer
+from trunkline.inference.adapters.openai.chunks import Chunk, Json, decode
+from trunkline.inference.adapters.openai.errors import broken, in_stream
+from trunkline.inference.adapters.openai.usage import read_usage
+from trunkline.inference.adapters.openai.words import Words, read_words
+from trunkline.inference.drafts import Drafts
+from trunkline.inference.framing import FrameTooLong, SseFrames
+from trunkline.inference.v1 import chat_pb2, result_pb2
+
+MAX_BODY: Final = 32 * 1024 * 1024
+"""The longest answer without a stream, in bytes."""
+
+_MAX_HEAD: Final = 4096
+_DONE: Final = b"[DONE]"
+
+# OpenRouter and Mistral; DeepSeek when it is overloaded.
+_FAILED: Final = frozenset({"error", "insufficient_system_resource"})
+
+_PASSED_OVER: Final = result_pb2.Loss(
+    path="answer.frame",
+    action=result_pb2.Loss.ACTION_DROPPED,
+    reason="One frame of the answer could not be decoded and was passed over.",
+)
+
+
+class StreamDecoder:
+    """The reading of one stream; see `Decoder`.
+
+    What comes after `complete` is passed over, so that it makes no difference how much of it
+    arrived in the same read.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_frames",
+        "_head",
+        "_may_skip",
+        "_skipped",
+        "_target",
+        "_usage",
+        "complete",
+        "finished",
+    )
+
+    def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
+        self.finished = False
+        self.complete = False
+        self._target = target
+        self._answer = _answer(target, request)
+        self._frames = SseFrames()
+        # A document with a hole in it may still be JSON, and say something else.
+        self._may_skip = not request.HasField("response_format")
+        self._skipped = False
+        self._usage: Json | None = None
+        # The start of the body until it proves to be a stream of events.
+        self._head: bytes | None = b""
+
+    def feed(self, data: bytes, drafts: Drafts) -> None:
+        """Decode the next bytes; see `Decoder.feed`."""
+        try:
+            frames = self._frames.feed(data)
+        except FrameTooLong:
+            raise broken(self._target, "has a frame that is too long") from None
+        if self._head is not None:
+            if frames:
+                self._head = None
+            elif len(self._head) < _MAX_HEAD:
+                self._head = (self._head + data)[:_MAX_HEAD]
+        answer = self._answer
+        for frame in frames:
+            if self.complete:
+                return
+            try:
+                chunk = decode(frame)
+            except (ValueError, RecursionError):
+                self._undecodable(frame)
+                continue
+            choices = chunk.choices
+            if not choices or chunk.error is not None or chunk.x_groq is not None:
+                self._aside(chunk, frame)
+                if not choices:
+                    continue
+            choice = choices[0]
+            if self.finished:
+                # Only usage may follow.
+                if choice.usage is not None or chunk.usage is not None:
+                    self._used(chunk.usage or choice.usage)
+                continue
+            if choice.delta is not None:
+                answer.add(choice.delta, drafts)
+            if chunk.usage is not None or choice.usage is not None:
+                self._used(chunk.usage or choice.usage)
+            if choice.finish_reason:
+                self._finish(choice.finish_reason, frame, drafts)
+                # Usage that came with an earlier chunk may be of a part only.
+                self.complete = bool(chunk.usage or choice.usage or _groq_usage(chunk))
+
+    def end(self, drafts: Drafts) -> Ending:
+        """Say how the answer ended; see `Decoder.end`."""
+        if not self.finished:
+            raise self._unfinished()
+        usage = read_usage(self._usage) if self._usage is not None else None
+        return self._answer.ending(usage, (_PASSED_OVER,) if self._skipped else ())
+
+    def _finish(self, reason: str, frame: bytes, drafts: Drafts) -> None:
+        """Take in the finish reason."""
+        if reason in _FAILED:
+            raise in_stream(self._target, read_words(frame) or Words(codes=(reason,)), frame)
+        self._answer.finish(reason, drafts)
+        self.finished = True
+
+    def _used(self, usage: Json | None) -> None:
+        """Keep the last usage: where it comes with every chunk it counts from the start."""
+        if usage is not None:
+            self._usage = usage
+            self.complete = self.finished
+
+    def _aside(self, chunk: Chunk, frame: bytes) -> None:
+        """Take in a chunk that is no plain piece of the answer."""
+        if not self.finished:
+            # Afterwards the answer is whole, and nothing can make it a failure.
+            words = read_words(frame)
+            if words is not None:
+                raise in_stream(self._target, words, frame)
+        self._used(chunk.usage or _groq_usage(chunk))
+
+    def _undecodable(self, frame: bytes) -> None:
+        """Pass over a frame that is no chunk, when that may be done."""
+        word = frame.strip()
+        if word == _DONE:
+            self.complete = self.finished
+            if not self.finished:
+                raise broken(self._target, "ended without a finish reason")
+        elif word and not self.finished:
+            words = read_words(frame)
+            if words is not None:
+                raise in_stream(self._target, words, frame)
+            if self._skipped or not self._may_skip or self._answer.calling:
+                raise broken(self._target, "cannot be decoded", frame)
+            self._skipped = True
+
+    def _unfinished(self) -> ProviderFailed:
+        """Return the failure of a body that ended too early."""
+        if self._head is None:
+            return broken(self._target, "broke off before its end")
+        head = self._head.strip()
+        if not head:
+            return broken(self._target, "is empty")
+        # An error, or what else stands in the place of a stream of events.
+        words = read_words(head)
+        if words is not None:
+            return in_stream(self._target, words, head)
+        if head.startswith((b":", b"data:", b"event:", b"id:", b"retry:")):
+            return broken(self._target, "broke off before its end")
+        return broken(self._target, "is no stream of events", head)
+
+
+class WholeDecoder:
+    """The reading of an answer that comes as one JSON document; see `Decoder`.
+
+    The document's own end proves that it is whole, so that a finish reason may be missing.
+    """
+
+    __slots__ = ("_answer", "_body", "_target", "complete", "finished")
+
+    def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
+        self.finished = False
+        self.complete = False
+        self._target = target
+        self._answer = _answer(target, request)
+        self._body = bytearray()
+
+    def feed(self, data: bytes, drafts: Drafts) -> None:
+        """Keep the next bytes; see `Decoder.feed`."""
+        self._body += data
+        if len(self._body) > MAX_BODY:
+            raise broken(self._target, "is too long")
+
+    def end(self, drafts: Drafts) -> Ending:
+        """Decode the document and say how the answer ended; see `Decoder.end`."""
+        # DeepSeek keeps the connection alive with blank lines before the document.
+        body = bytes(self._body).strip()
+        if not body:
+            raise broken(self._target, "is empty")
+        try:
+            chunk = decode(body)
+        except (ValueError, RecursionError):
+            chunk = None
+        choice = chunk.choices[0] if chunk is not None and chunk.choices else None
+        if chunk is None or choice is None or chunk.error is not None or choice.error is not None:
+            words = read_words(body)
+            if words is not None:
+                raise in_stream(self._target, words, body)
+        if chunk is None or choice is None or choice.message is None:
+            raise broken(self._target, "is no chat completion", body)
+        reason = choice.finish_reason or ""
+        if reason in _FAILED:
+            raise in_stream(self._target, Words(codes=(reason,)), body)
+        self._answer.add(choice.message, drafts)
+        self._answer.finish(reason, drafts)
+        self.finished = self.complete = True
+        usage = chunk.usage or choice.usage or _groq_usage(chunk)
+        return self._answer.ending(read_usage(usage) if usage else None, ())
+
+
+def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
+    """Return an answer that has not begun."""
+    options = request.reasoning
+    return Answer(target, thoughts=options.include or not options.HasField("include"))
+
+
+def _groq_usage(chunk: Chunk) -> Json | None:
+    """Return the usage where Groq puts it."""
+    usage = chunk.x_groq.get("usage") if chunk.x_groq else None
+    return usage if isinstance(usage, dict) else None

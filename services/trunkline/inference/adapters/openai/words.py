@@ -1,0 +1,107 @@
+"""Read what a provider says when it fails, in the shapes in which services say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from trunkline.inference.adapters.openai.chunks import Json
+
+_HTTP_ERRORS: Final = range(400, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a provider says about a failure; nothing in it is masked.
+
+    Attributes:
+        message: its sentence; empty when it has none.
+        codes: its codes, the most telling first.
+        status: the HTTP status that it names in the body, for errors inside of a stream;
+            0 when it names none.
+    """
+
+    message: str = ""
+    codes: tuple[str, ...] = ()
+    status: int = 0
+
+
+def read_words(body: bytes) -> Words | None:
+    """Read the body of an error reply, or a frame that holds an error.
+
+    Returns:
+        None when the bytes are no JSON, or JSON that speaks of no error.
+    """
+    try:
+        said = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    # Gemini's OpenAI face wraps its errors into a list.
+    if isinstance(said, list) and said:
+        said = said[0]
+    return _words(said) if isinstance(said, dict) else None
+
+
+def _words(said: Json) -> Words | None:
+    """Find the error in an object.
+
+    - OpenAI and most: `{"error": {"message", "type", "code"}}`
+    - xAI, older LM Studio, Fireworks: `{"error": "text"}`, with `code` beside it or not
+    - older vLLM, Mistral: `{"object": "error", "message", "type", "code"}`
+    - OpenRouter without a stream: `{"choices": [{"error": {…}}]}`
+    - Groq, in a stream: `{"x_groq": {"error": "text"}}`
+    - FastAPI, Mistral's validation: `{"detail": "text" or [{"loc", "msg"}]}`
+    - gateways in front: `{"message": "text"}`
+    """
+    error = said.get("error")
+    if isinstance(error, dict) and error:
+        return _of_object(error)
+    if isinstance(error, str) and error:
+        return _of_object({**said, "message": error})
+    if said.get("object") == "error":
+        return _of_object(said)
+    for choice in said["choices"] if isinstance(said.get("choices"), list) else ():
+        if isinstance(choice, dict) and isinstance(choice.get("error"), dict):
+            return _of_object(choice["error"])
+    groq = said.get("x_groq")
+    if isinstance(groq, dict) and groq.get("error"):
+        return Words(message=_text(groq["error"]))
+    if "choices" in said:
+        return None
+    if said.get("detail"):
+        return Words(message=_text(said["detail"]))
+    if isinstance(said.get("message"), str):
+        return _of_object(said)
+    return None
+
+
+def _of_object(error: Json) -> Words:
+    """Read an error object."""
+    metadata = error.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    codes = [error.get("code"), metadata.get("error_type"), error.get("type"), error.get("status")]
+    # OpenRouter's sign that a filter refused the prompt, which it answers with 403
+    # (https://openrouter.ai/docs/errors, "Moderation Errors").
+    if "flagged_input" in metadata:
+        codes.insert(0, "content_policy_violation")
+    return Words(
+        message=_text(error.get("message")),
+        codes=tuple(code for code in codes if isinstance(code, str) and not code.isdecimal()),
+        status=next((status for status in map(_status, codes) if status), 0),
+    )
+
+
+def _status(code: Any) -> int:
+    """Return the HTTP status that a code is (OpenRouter, vLLM; a string with LiteLLM)."""
+    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+        code = int(code)
+    return code if isinstance(code, int) and code in _HTTP_ERRORS else 0
+
+
+def _text(said: Any) -> str:
+    """Return a sentence, or the JSON of what stands in its place."""
+    if isinstance(said, str):
+        return said
+    return "" if said is None else msgspec.json.encode(said).decode()

@@ -1,0 +1,108 @@
+"""The inference service, put together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.keys import Keys
+from trunkline.inference.outcomes import Outcomes
+from trunkline.inference.probe import ProviderServicer
+from trunkline.inference.runner import Runner
+from trunkline.inference.runs import Runs
+from trunkline.inference.servicer import InferenceServicer
+from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.transport import Transport
+from trunkline.inference.v1 import inference_service_pb2_grpc, provider_pb2_grpc
+from trunkline.kernel.server import Registration
+from trunkline.kernel.service import Surroundings
+from trunkline.views.catalog import CatalogView
+from trunkline.views.credentials import CredentialView
+
+_TICK_S = 1.0
+
+
+class InferenceService:
+    """Carries chats to their end.
+
+    Args:
+        surroundings: what the process gives.
+    """
+
+    name = "inference"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        clock = surroundings.clock
+        credential_channel = surroundings.channel("credential")
+        self.settings = settings = surroundings.source.load(InferenceSettings)
+        adapters = {adapter.format: adapter for adapter in (OpenAIAdapter(),)}
+        self._transport = Transport(
+            connections_per_origin=settings.connections_per_provider,
+            extra_ca=settings.provider_ca_file,
+        )
+        self._catalog = CatalogView(surroundings.channel("catalog"), clock)
+        self._credentials = CredentialView(
+            credential_channel,
+            clock,
+            max_staleness_s=surroundings.process.max_security_staleness_s,
+        )
+        keys = Keys(credential_channel, self._credentials, clock)
+        self._outcomes = Outcomes(surroundings.channel("health"), clock)
+        runner = Runner(
+            settings,
+            adapters,
+            self._transport,
+            self._catalog,
+            self._credentials,
+            keys,
+            self._outcomes,
+            clock,
+        )
+        self.runs = Runs(settings, clock, runner.carry)
+        self._servicer = InferenceServicer(self.runs, runner, settings)
+        self._provider_servicer = ProviderServicer(
+            adapters,
+            self._transport,
+            self._catalog,
+            self._credentials,
+            keys,
+            clock,
+            settings.connect_s,
+        )
+
+    async def open(self) -> None:
+        """Open nothing: MEMORY runs have no store."""
+
+    def registrations(self) -> list[Registration]:
+        """Return the servicers."""
+        return [
+            (self._servicer, inference_service_pb2_grpc.add_InferenceServiceServicer_to_server),
+            (self._provider_servicer, provider_pb2_grpc.add_ProviderServiceServicer_to_server),
+        ]
+
+    def end_runs_of(self, principal: str) -> None:
+        """End the runs of a principal that has no valid token left."""
+        self.runs.end_runs_of(principal)
+
+    async def run(self) -> None:
+        """Follow views, report outcomes and forget old runs, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._catalog.follower.run())
+            group.create_task(self._credentials.follower.run())
+            group.create_task(self._outcomes.run())
+            group.create_task(self._tick())
+
+    async def drain(self, grace: float) -> None:
+        """Begin no run, and wait for those that go on."""
+        await self.runs.drain(grace)
+        await self._outcomes.flush()
+
+    async def close(self) -> None:
+        """Close the connections to providers."""
+        await self._transport.aclose()
+
+    async def _tick(self) -> None:
+        """Do what is due each second."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self.runs.expire()

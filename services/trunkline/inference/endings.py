@@ -1,0 +1,77 @@
+"""What a failed attempt means for its run: the status, by the kind of the failure."""
+
+from __future__ import annotations
+
+from trunkline.inference.v1 import failure_pb2, result_pb2
+from trunkline.kernel.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    TrunklineError,
+    Unavailable,
+)
+
+_NO_FALLBACK = {
+    failure_pb2.ERROR_KIND_RATE_LIMITED,
+    failure_pb2.ERROR_KIND_SERVER_ERROR,
+    failure_pb2.ERROR_KIND_UNREACHABLE,
+    failure_pb2.ERROR_KIND_SILENT,
+    failure_pb2.ERROR_KIND_BROKEN_STREAM,
+}
+
+# Kind of failure → class of error and reason.
+_ERRORS: dict[int, tuple[type[TrunklineError], str]] = {
+    failure_pb2.ERROR_KIND_QUOTA: (ResourceExhausted, "PROVIDER_QUOTA"),
+    failure_pb2.ERROR_KIND_NOT_AUTHORIZED: (FailedPrecondition, "PROVIDER_UNAUTHORIZED"),
+    failure_pb2.ERROR_KIND_CONTEXT_TOO_LONG: (InvalidArgument, "CONTEXT_TOO_LONG"),
+    failure_pb2.ERROR_KIND_CONTENT_FILTERED: (InvalidArgument, "CONTENT_FILTERED"),
+    failure_pb2.ERROR_KIND_MODEL_NOT_FOUND: (NotFound, "MODEL_NOT_FOUND"),
+    **dict.fromkeys(_NO_FALLBACK, (Unavailable, "NO_FALLBACK")),
+}
+
+
+def to_error(
+    failure: failure_pb2.AttemptFailure,
+    *,
+    model: str,
+    scope: failure_pb2.CredentialScope.ValueType,
+    attempts: list[result_pb2.Attempt],
+) -> TrunklineError:
+    """Return the error that a run ends with when its only route failed.
+
+    Args:
+        failure: of the last attempt, as its reader may see it.
+        model: `provider/model` that was asked.
+        scope: whose key was used.
+        attempts: all of the run.
+    """
+    kind = failure.kind
+    error, reason = _ERRORS.get(kind, (InvalidArgument, "PROVIDER_REJECTED"))
+    metadata = {"model": model}
+    if reason == "NO_FALLBACK":
+        metadata["kind"] = _name(failure_pb2.ErrorKind.Name(kind), "ERROR_KIND_")
+    elif reason == "PROVIDER_UNAUTHORIZED":
+        metadata["credential_scope"] = _name(
+            failure_pb2.CredentialScope.Name(scope), "CREDENTIAL_SCOPE_"
+        )
+        metadata["http_status"] = str(failure.reply.http_status)
+    elif reason == "MODEL_NOT_FOUND":
+        metadata["nearest"] = ""
+    elif reason != "CONTEXT_TOO_LONG":
+        metadata["provider_code"] = failure.reply.code
+    wait = (
+        failure.reply.retry_after.ToTimedelta() if failure.reply.HasField("retry_after") else None
+    )
+    return error(
+        reason,
+        f"{model}: {failure.message}",
+        metadata=metadata,
+        retry_after=wait,
+        details=(result_pb2.AttemptTrail(attempts=attempts[-16:]),),
+    )
+
+
+def _name(value: str, prefix: str) -> str:
+    """Return an enum value's name without its prefix."""
+    return value.removeprefix(prefix)

@@ -1,0 +1,1 @@
+"""The journal: the events of a run, numbered, immutable, for any number of readers."""

@@ -1,0 +1,170 @@
+"""The journal of a MEMORY run: it lives and dies with its process.
+
+Events lie there serialised, so that every reader gets the same bytes and a second
+reader costs no second serialisation. What no reader has taken is bounded by making the
+provider wait; what was taken is kept for those who come back, and is bounded by
+trimming the oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from trunkline.inference.v1 import event_pb2
+from trunkline.kernel.clock import Clock
+
+_NANOSECONDS = 1_000_000_000
+
+
+class Trimmed(Exception):
+    """The events asked for are not kept any more."""
+
+
+class MemoryJournal:
+    """The events of one run.
+
+    Args:
+        clock: stamps events.
+        untaken_bytes: events that no reader has taken; above it `wait_room` waits.
+        kept_bytes: events that are kept; above it the oldest taken ones go.
+        count: is told of bytes that were added, or removed (negative).
+
+    Attributes:
+        first_sequence: of the first event that is kept; more than `last_sequence`
+            when none is.
+        last_sequence: of the last event; 0: none yet.
+        size: bytes that are kept.
+        closed: no event will follow.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_count",
+        "_events",
+        "_kept_bytes",
+        "_readers",
+        "_room",
+        "_taken",
+        "_untaken",
+        "_untaken_bytes",
+        "closed",
+        "first_sequence",
+        "last_sequence",
+        "size",
+    )
+
+    def __init__(
+        self, clock: Clock, *, untaken_bytes: int, kept_bytes: int, count: Callable[[int], None]
+    ) -> None:
+        self._clock = clock
+        self._untaken_bytes = untaken_bytes
+        self._kept_bytes = kept_bytes
+        self._count = count
+        self._events: list[bytes] = []
+        self._taken = 0
+        self._untaken = 0
+        self._readers: list[asyncio.Future[None]] = []
+        self._room: asyncio.Future[None] | None = None
+        self.first_sequence = 1
+        self.last_sequence = 0
+        self.size = 0
+        self.closed = False
+
+    def append(self, event: event_pb2.ChatEvent) -> None:
+        """Give an event its number and time, and keep it.
+
+        Args:
+            event: with its kind and attempt; `sequence` and `time` are set here.
+        """
+        self.last_sequence += 1
+        event.sequence = self.last_sequence
+        stamp = event.time
+        stamp.seconds, stamp.nanos = divmod(self._clock.time_ns(), _NANOSECONDS)
+        data = event.SerializeToString()
+        self._events.append(data)
+        length = len(data)
+        self.size += length
+        self._untaken += length
+        self._count(length)
+        if self.size > self._kept_bytes:
+            self.trim(self._kept_bytes)
+        self._wake()
+
+    def close(self) -> None:
+        """Let no event follow, and wake every reader."""
+        self.closed = True
+        self._wake()
+        self._make_room()
+
+    def read(self, after: int) -> Sequence[bytes]:
+        """Return the events after a sequence, as far as there are any.
+
+        Raises:
+            Trimmed: the next one is not kept any more.
+        """
+        start = after + 1 - self.first_sequence
+        if start < 0:
+            raise Trimmed
+        return self._events[start:]
+
+    def take(self, sequence: int) -> None:
+        """Note that a reader has taken an event and all before it."""
+        if sequence <= self._taken:
+            return
+        first = max(self._taken + 1, self.first_sequence) - self.first_sequence
+        for data in self._events[first : sequence + 1 - self.first_sequence]:
+            self._untaken -= len(data)
+        self._taken = sequence
+        if self._untaken <= self._untaken_bytes:
+            self._make_room()
+
+    async def changed(self) -> None:
+        """Wait until there is another event, or none will follow."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._readers.append(waiter)
+        await waiter
+
+    def has_room(self) -> bool:
+        """Tell whether more may be read from the provider."""
+        return self._untaken <= self._untaken_bytes or self.closed
+
+    async def wait_room(self) -> None:
+        """Wait until readers have taken enough of what is there."""
+        while not self.has_room():
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    def trim(self, size: int) -> None:
+        """Forget the oldest events that were taken, until at most `size` bytes are kept."""
+        removed = count = 0
+        for data in self._events:
+            if self.size - removed <= size or self.first_sequence + count > self._taken:
+                break
+            removed += len(data)
+            count += 1
+        if count:
+            del self._events[:count]
+            self.first_sequence += count
+            self.size -= removed
+            self._count(-removed)
+
+    def forget(self) -> None:
+        """Forget every event, taken or not."""
+        self.first_sequence = self.last_sequence + 1
+        self._events = []
+        self._count(-self.size)
+        self.size = self._untaken = 0
+
+    def _wake(self) -> None:
+        """Wake the readers that wait."""
+        if self._readers:
+            waiting, self._readers = self._readers, []
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _make_room(self) -> None:
+        """Let the producer go on, when it waits."""
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)

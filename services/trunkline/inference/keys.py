@@ -1,0 +1,117 @@
+"""Plaintext keys, for as long as they are needed and no longer.
+
+A key is resolved at first use and kept in memory by credential, version and owner for
+at most 10 minutes. It is dropped at once when the watch names its credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import grpc
+
+from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
+from trunkline.inference.run import Owner
+from trunkline.inference.v1 import provider_pb2
+from trunkline.kernel.channel import PeerRefused, ask
+from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import FailedPrecondition, Unavailable
+from trunkline.views.credentials import CredentialView
+
+KEPT_S = 600.0
+MAX_KEYS = 10_000
+_TIMEOUT_S = 5.0
+
+# Credential id, version, owner, origin.
+_Key = tuple[str, int, Owner, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A resolved key and when it must be resolved again."""
+
+    secret: provider_pb2.ProviderSecret = field(repr=False)
+    until: float
+
+
+class Keys:
+    """Resolves and keeps provider keys.
+
+    Args:
+        channel: to the credential service.
+        view: which credentials exist; its changes drop what is kept.
+        clock: measures how long.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, view: CredentialView, clock: Clock) -> None:
+        self._stub = credential_service_pb2_grpc.CredentialServiceStub(channel)
+        self._view = view
+        self._clock = clock
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._resolving: dict[_Key, asyncio.Task[provider_pb2.ProviderSecret]] = {}
+        view.on_change(self._drop_changed)
+
+    async def resolve(
+        self, credential: credential_pb2.Credential, owner: Owner, origin: str
+    ) -> provider_pb2.ProviderSecret:
+        """Return the secret of a credential for one owner and origin.
+
+        Raises:
+            FailedPrecondition: NO_CREDENTIAL: it is gone, or not for this origin.
+            Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
+        """
+        key = (credential.id, credential.version, owner, origin)
+        kept = self._kept.get(key)
+        if kept is not None and kept.until > self._clock.monotonic():
+            self._view.check_fresh()
+            self._kept.move_to_end(key)
+            return kept.secret
+        # Many chats that need the same key at the same moment ask for it once.
+        task = self._resolving.get(key)
+        if task is None:
+            task = asyncio.create_task(self._ask(key, credential, owner, origin))
+            self._resolving[key] = task
+            task.add_done_callback(lambda _: self._resolving.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _ask(
+        self, key: _Key, credential: credential_pb2.Credential, owner: Owner, origin: str
+    ) -> provider_pb2.ProviderSecret:
+        """Ask the credential service, and keep the answer."""
+        request = resolve_pb2.ResolveCredentialRequest(
+            provider=credential.provider,
+            principal=owner.principal,
+            on_behalf_of=owner.on_behalf_of,
+            credential_id=credential.id,
+            origin=origin,
+        )
+        try:
+            answer = await ask(
+                "credential", self._stub.ResolveCredential, request, timeout=_TIMEOUT_S
+            )
+        except PeerRefused as refused:
+            if refused.reason in ("CREDENTIAL_NOT_FOUND", "ORIGIN_CHANGED"):
+                raise FailedPrecondition(
+                    "NO_CREDENTIAL",
+                    f"There is no usable key for {credential.provider}: {refused.message}",
+                    metadata={"provider": credential.provider, "policy": "no_key"},
+                ) from None
+            raise Unavailable(
+                "PEER_UNAVAILABLE",
+                f"The credential service cannot give the key: {refused.message}",
+                metadata={"peer": "credential"},
+            ) from None
+        secret: provider_pb2.ProviderSecret = answer.secret
+        self._kept[key] = _Kept(secret, self._clock.monotonic() + KEPT_S)
+        while len(self._kept) > MAX_KEYS:
+            self._kept.popitem(last=False)
+        return secret
+
+    def _drop_changed(self) -> None:
+        """Forget keys of credentials that are gone or have another version."""
+        for key in list(self._kept):
+            entry = self._view.get(key[0])
+            if entry is None or entry.version != key[1] or key[3] not in entry.origins:
+                del self._kept[key]

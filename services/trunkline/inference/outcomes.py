@@ -1,0 +1,109 @@
+"""Tell health what attempts came to, in the background and in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import timedelta
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
+from trunkline.inference.v1 import failure_pb2
+from trunkline.kernel.channel import PeerRefused, ask
+from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import Unavailable
+from trunkline.kernel.log import get_logger
+
+log = get_logger("trunkline.outcomes")
+
+MAX_WAITING = 10_000
+MAX_BATCH = 1_000
+_PAUSE_S = 0.25
+_TIMEOUT_S = 5.0
+
+
+class Outcomes:
+    """Collects outcomes and reports them.
+
+    What health cannot take in time is lost from the oldest on: outcomes are signals of
+    the moment, and no chat waits for them.
+
+    Args:
+        channel: to the health service.
+        clock: measures how long ago an attempt began.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+        self._stub = health_service_pb2_grpc.HealthServiceStub(channel)
+        self._clock = clock
+        # With each outcome the monotonic time at which its attempt began.
+        self._waiting: deque[tuple[float, health_service_pb2.Outcome]] = deque(maxlen=MAX_WAITING)
+        self._something = asyncio.Event()
+
+    def add(
+        self,
+        *,
+        model: str,
+        credential_id: str,
+        began: float,
+        first_token: float | None,
+        failure: failure_pb2.AttemptFailure | None,
+    ) -> None:
+        """Note how an attempt ended, now.
+
+        Args:
+            model: `provider/model`.
+            credential_id: whose key was used; empty: none.
+            began: monotonic seconds.
+            first_token: monotonic seconds of the first content; None: none came.
+            failure: None: it succeeded.
+        """
+        outcome = health_service_pb2.Outcome(
+            route=health_pb2.RouteKey(model=model, credential_id=credential_id),
+            duration=_duration(self._clock.monotonic() - began),
+        )
+        if first_token is not None:
+            outcome.time_to_first_token.CopyFrom(_duration(first_token - began))
+        if failure is not None:
+            outcome.kind = failure.kind
+            outcome.mid_stream = failure.mid_stream
+            if failure.reply.HasField("retry_after"):
+                outcome.retry_after.CopyFrom(failure.reply.retry_after)
+        self._waiting.append((began, outcome))
+        self._something.set()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(_PAUSE_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Report one batch of what waits."""
+        self._something.clear()
+        batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        if not batch:
+            return
+        now = self._clock.monotonic()
+        for began, outcome in batch:
+            outcome.start_age.CopyFrom(_duration(now - began))
+        request = health_service_pb2.ReportOutcomesRequest(outcomes=[entry for _, entry in batch])
+        try:
+            await ask("health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S)
+        except Unavailable:
+            # What waits longer than the queue is long is dropped there.
+            self._waiting.extendleft(reversed(batch))
+        except PeerRefused as refused:
+            log.warning("outcomes_refused", reason=refused.reason, count=len(batch))
+        if self._waiting:
+            self._something.set()
+
+
+def _duration(seconds: float) -> Duration:
+    """Return seconds as a protobuf duration."""
+    duration = Duration()
+    duration.FromTimedelta(timedelta(seconds=max(0.0, seconds)))
+    return duration

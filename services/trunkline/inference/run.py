@@ -1,0 +1,302 @@
+"""One run: a chat with a life of its own, longer than the call that began it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import status_pb2
+
+from trunkline.inference.fold import Fold
+from trunkline.inference.journal.memory import MemoryJournal, Trimmed
+from trunkline.inference.v1 import (
+    chat_pb2,
+    error_pb2,
+    event_pb2,
+    message_pb2,
+    result_pb2,
+    run_pb2,
+)
+from trunkline.kernel.call import Caller
+from trunkline.kernel.clock import Clock, timestamp
+from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, OutOfRange, TrunklineError
+from trunkline.kernel.status import error_info, find_detail, to_status
+
+DOMAIN = "trunkline.inference"
+
+# Completed.message is left out above it; its deltas have it.
+MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a run is: caller and user together.
+
+    Attributes:
+        principal: the caller.
+        on_behalf_of: the user that it named; empty: itself.
+    """
+
+    principal: str
+    on_behalf_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was settled when a run began.
+
+    Attributes:
+        owner: whose it is.
+        caller: who began it; its role decides what the run's events show.
+        request_id: of the call that began it.
+        target: what was asked for, for people.
+        request: the question.
+        grace_s: how long it waits for a reader when it has none.
+        total_s: how long it may take.
+        retention_s: how long it is kept after its end.
+    """
+
+    owner: Owner
+    caller: Caller
+    request_id: str
+    target: str
+    request: chat_pb2.ChatRequest
+    grace_s: float
+    total_s: float
+    retention_s: float
+
+
+class Run:
+    """A run of this process.
+
+    It ends once, by `finish`, `fail` or one of the `end_…`; the first wins.
+
+    Args:
+        run_id: `run_…`.
+        terms: what was settled.
+        journal: its events.
+        clock: the time.
+        on_end: is called once, when it has ended.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        terms: Terms,
+        journal: MemoryJournal,
+        clock: Clock,
+        on_end: Callable[[Run], None],
+    ) -> None:
+        self.id = run_id
+        self.terms = terms
+        self.journal = journal
+        self.fold = Fold()
+        self.state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_RUNNING
+        self.completed: result_pb2.Completed | None = None
+        self.status: status_pb2.Status | None = None
+        self.created_ns = clock.time_ns()
+        self.ended_ns = 0
+        self.readers = 0
+        self.task: asyncio.Task[None] | None = None
+        self._clock = clock
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._grace: asyncio.TimerHandle | None = None
+        self._total: asyncio.TimerHandle | None = self._loop.call_later(
+            terms.total_s, self._end_by_total
+        )
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the run has not ended."""
+        return self.state == run_pb2.RUN_STATE_RUNNING
+
+    def begin(self) -> None:
+        """Write the first event."""
+        kept = Duration()
+        kept.FromTimedelta(timedelta(seconds=self.terms.retention_s))
+        self.append(
+            event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
+        )
+
+    def append(self, event: event_pb2.ChatEvent) -> None:
+        """Add an event; one that comes after the end is dropped."""
+        if self.is_live:
+            self.journal.append(event)
+            self.fold.feed(event)
+
+    def finish(self, completed: result_pb2.Completed) -> None:
+        """End the run with a whole answer; its message is folded from the events."""
+        if not self.is_live:
+            return
+        message = self.fold.message()
+        if message.ByteSize() <= MAX_MESSAGE_BYTES:
+            completed.message.CopyFrom(message)
+        self.journal.append(event_pb2.ChatEvent(completed=completed))
+        self.completed = completed
+        self._end(run_pb2.RUN_STATE_SUCCEEDED)
+
+    def fail(
+        self,
+        error: TrunklineError,
+        state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_FAILED,
+    ) -> None:
+        """End the run with an error, which every reader gets the same."""
+        if not self.is_live:
+            return
+        error.metadata.setdefault("run_id", self.id)
+        error.metadata["last_sequence"] = str(self.journal.last_sequence)
+        self.status = to_status(error, domain=DOMAIN, request_id=self.terms.request_id)
+        self._end(state)
+
+    def cancel(self, by: str, sentence: str) -> None:
+        """End the run because somebody wants it.
+
+        Args:
+            by: `cancel`, `disconnect` or `revoked`.
+            sentence: for people.
+        """
+        if not self.is_live:
+            return
+        self.fail(
+            Cancelled("RUN_CANCELLED", sentence, metadata={"by": by}),
+            run_pb2.RUN_STATE_CANCELLED,
+        )
+        if self.task is not None:
+            self.task.cancel()
+
+    def add_reader(self) -> None:
+        """Note that somebody reads; the grace stops."""
+        self.readers += 1
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    def remove_reader(self) -> None:
+        """Note that a reader left; the grace begins when it was the last."""
+        self.readers -= 1
+        if self.readers == 0 and self.is_live:
+            self._grace = self._loop.call_later(self.terms.grace_s, self._end_by_disconnect)
+
+    async def follow(self, after: int) -> AsyncIterator[bytes]:
+        """Yield the events after a sequence, serialised, and end as the run ends.
+
+        Raises:
+            OutOfRange: EVENTS_TRIMMED, SEQUENCE_AHEAD.
+            Ended: the run ended without an answer.
+        """
+        journal = self.journal
+        if after > journal.last_sequence:
+            raise OutOfRange(
+                "SEQUENCE_AHEAD",
+                f"The run has {journal.last_sequence} events, and more than {after} were asked"
+                " for.",
+                metadata={"run_id": self.id, "last_sequence": str(journal.last_sequence)},
+            )
+        while True:
+            try:
+                events = journal.read(after)
+            except Trimmed:
+                raise self._trimmed() from None
+            for data in events:
+                yield data
+                after += 1
+                journal.take(after)
+            if after == journal.last_sequence:
+                if journal.closed:
+                    break
+                await journal.changed()
+        if self.status is not None:
+            raise Ended(self.status)
+
+    async def wait_end(self) -> result_pb2.Completed:
+        """Return the whole answer when the run has ended; takes every event on the way.
+
+        Raises:
+            Ended: the run ended without an answer.
+        """
+        journal = self.journal
+        while not journal.closed:
+            journal.take(journal.last_sequence)
+            await journal.changed()
+        if self.completed is None:
+            raise Ended(self.status or status_pb2.Status())
+        return self.completed
+
+    def describe(self) -> run_pb2.Run:
+        """Return how the run stands, without its answer."""
+        described = run_pb2.Run(
+            id=self.id,
+            state=self.state,
+            principal=self.terms.owner.principal,
+            on_behalf_of=self.terms.owner.on_behalf_of,
+            target=self.terms.target,
+            create_time=timestamp(self.created_ns),
+            last_sequence=self.journal.last_sequence,
+            first_sequence=self.journal.first_sequence,
+            durability=chat_pb2.DURABILITY_MEMORY,
+            readers=self.readers,
+        )
+        if self.ended_ns:
+            described.end_time.CopyFrom(timestamp(self.ended_ns))
+            kept_until = self.ended_ns + int(self.terms.retention_s * 1_000_000_000)
+            described.expire_time.CopyFrom(timestamp(kept_until))
+        if self.status is not None and self.state == run_pb2.RUN_STATE_FAILED:
+            described.failure.CopyFrom(_failure(self.status))
+        return described
+
+    def message(self) -> message_pb2.Message:
+        """Return the message as far as it has come."""
+        return self.fold.message()
+
+    def _end(self, state: run_pb2.RunState.ValueType) -> None:
+        """Take the final state."""
+        self.state = state
+        self.ended_ns = self._clock.time_ns()
+        for timer in (self._grace, self._total):
+            if timer is not None:
+                timer.cancel()
+        self._grace = self._total = None
+        self.journal.close()
+        self._on_end(self)
+
+    def _end_by_disconnect(self) -> None:
+        """End the run because nobody read it for its grace."""
+        self.cancel("disconnect", "Nobody read the run for its grace.")
+
+    def _end_by_total(self) -> None:
+        """End the run because its time is over."""
+        limit = f"{self.terms.total_s:g}s"
+        self.fail(
+            DeadlineExceeded(
+                "RUN_TIMED_OUT", f"The run took longer than its {limit}.", metadata={"limit": limit}
+            )
+        )
+        if self.task is not None:
+            self.task.cancel()
+
+    def _trimmed(self) -> OutOfRange:
+        """Return the error for events that are not kept any more."""
+        journal = self.journal
+        metadata = {"run_id": self.id, "last_sequence": str(journal.last_sequence)}
+        if journal.first_sequence <= journal.last_sequence:
+            metadata["first_sequence"] = str(journal.first_sequence)
+        return OutOfRange(
+            "EVENTS_TRIMMED", "The events asked for are not kept any more.", metadata=metadata
+        )
+
+
+def _failure(status: status_pb2.Status) -> run_pb2.RunFailure:
+    """Return a run's stored status as GetRun shows it."""
+    info = error_info(status)
+    reason = f"ERROR_REASON_{info.reason}" if info is not None else "ERROR_REASON_UNSPECIFIED"
+    failure = run_pb2.RunFailure(
+        code=status.code, reason=error_pb2.ErrorReason.Value(reason), message=status.message
+    )
+    trail = find_detail(status.details, result_pb2.AttemptTrail())
+    if trail is not None:
+        failure.trail.CopyFrom(trail)
+    return failure

@@ -1,0 +1,379 @@
+"""Carry a run to its end: choose, ask, decode, and say how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+
+from trunkline.inference.adapters.adapter import (
+    Adapter,
+    BuiltChat,
+    Decoder,
+    ProviderFailed,
+    Reply,
+    Target,
+)
+from trunkline.inference.drafts import Drafts
+from trunkline.inference.endings import to_error
+from trunkline.inference.keys import Keys
+from trunkline.inference.outcomes import Outcomes
+from trunkline.inference.plan import Candidate, Waits, choose, settle_waits
+from trunkline.inference.run import Run
+from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.transport import Exchange, Transport, TransportFault
+from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
+from trunkline.kernel.clock import Clock, timestamp
+from trunkline.views.catalog import CatalogView
+from trunkline.views.credentials import CredentialView
+
+MAX_REFUSAL_BYTES = 64 * 1024
+_MAX_WAIT_S = 3600.0
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One request to one provider, under way.
+
+    Attributes:
+        number: counted from 1.
+        candidate: who is asked.
+        waits: the longest waits.
+        began: monotonic seconds.
+        began_ns: the same by the wall.
+        first_token: monotonic seconds of the first content; None: none has come.
+        drafts: what was said and has no number yet.
+        losses: of the request.
+    """
+
+    number: int
+    candidate: Candidate
+    waits: Waits
+    began: float
+    began_ns: int
+    first_token: float | None = None
+    drafts: Drafts = field(default_factory=Drafts)
+    losses: tuple[result_pb2.Loss, ...] = ()
+
+
+class _Deadlines:
+    """Until when the next bytes of an attempt are waited for.
+
+    Args:
+        waits: the longest waits.
+        sent_at: the loop's time at which the request was sent.
+    """
+
+    def __init__(self, waits: Waits, sent_at: float) -> None:
+        self._idle = waits.idle
+        self._usage = waits.usage
+        self._spoken_by = sent_at + (
+            _MAX_WAIT_S if waits.first_token is None else waits.first_token
+        )
+        self._whole_by = sent_at + (_MAX_WAIT_S if waits.attempt is None else waits.attempt)
+        self._usage_by: float | None = None
+        # Before the first byte, an idle limit counts where no first-token limit does.
+        self._patient = waits.first_token is not None
+
+    def next(self, now: float, *, spoken: bool, finished: bool) -> float:
+        """Return the loop's time until which the next read may wait.
+
+        Args:
+            now: the loop's time.
+            spoken: content has come; any byte is life, and only content is speech.
+            finished: the answer is whole, and only its usage is missing.
+        """
+        if finished:
+            if self._usage_by is None:
+                self._usage_by = now + self._usage
+            return min(self._usage_by, self._whole_by)
+        if spoken:
+            return min(now + self._idle, self._whole_by)
+        if self._patient:
+            return min(self._spoken_by, self._whole_by)
+        return min(now + self._idle, self._whole_by)
+
+
+class Runner:
+    """Asks providers for the answers of runs.
+
+    Args:
+        settings: waits.
+        adapters: by wire format.
+        transport: sends.
+        catalog, credentials: who can be asked.
+        keys: what authenticates.
+        outcomes: is told how attempts went.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        adapters: Mapping[str, Adapter],
+        transport: Transport,
+        catalog: CatalogView,
+        credentials: CredentialView,
+        keys: Keys,
+        outcomes: Outcomes,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._adapters = adapters
+        self._transport = transport
+        self._catalog = catalog
+        self._credentials = credentials
+        self._keys = keys
+        self._outcomes = outcomes
+        self._clock = clock
+
+    async def check_ready(self) -> None:
+        """Wait for the views that every chat needs.
+
+        Raises:
+            Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
+        """
+        if not (self._catalog.follower.is_ready and self._credentials.follower.is_ready):
+            await self._catalog.follower.wait_ready()
+            await self._credentials.follower.wait_ready()
+        self._credentials.check_fresh()
+
+    async def carry(self, run: Run) -> None:
+        """Ask until the run has its answer, and end it.
+
+        Raises:
+            TrunklineError: what the run ends with otherwise.
+        """
+        terms = run.terms
+        candidate = choose(terms.request, terms.caller, self._catalog, self._credentials)
+        attempt = _Attempt(
+            number=1,
+            candidate=candidate,
+            waits=settle_waits(terms.request, candidate, self._settings),
+            began=self._clock.monotonic(),
+            began_ns=self._clock.time_ns(),
+        )
+        try:
+            completed = await self._ask(run, attempt)
+        except ProviderFailed as failed:
+            failure = self._shown(run, attempt, failed.failure)
+            attempt.drafts.abort_open_calls()
+            self._append(run, attempt)
+            run.append(
+                event_pb2.ChatEvent(
+                    attempt=attempt.number,
+                    attempt_failed=event_pb2.AttemptFailed(failure=failure),
+                )
+            )
+            self._note(attempt, failed.failure)
+            record = self._record(attempt, result_pb2.ATTEMPT_OUTCOME_FAILED)
+            record.failure.CopyFrom(failure)
+            raise to_error(
+                failure,
+                model=candidate.name,
+                scope=candidate.scope,
+                attempts=[record],
+            ) from None
+        self._note(attempt, None)
+        run.finish(completed)
+
+    async def _ask(self, run: Run, attempt: _Attempt) -> result_pb2.Completed:
+        """Make one attempt, its events going into the run.
+
+        Raises:
+            ProviderFailed: it did not come to a whole answer.
+            TrunklineError: it could not be made.
+        """
+        candidate = attempt.candidate
+        request = run.terms.request
+        run.append(
+            event_pb2.ChatEvent(
+                attempt=attempt.number,
+                attempt_started=event_pb2.AttemptStarted(
+                    model=candidate.name, credential_scope=candidate.scope
+                ),
+            )
+        )
+        target = await self._target(run, candidate)
+        adapter = self._adapters[candidate.provider.endpoint.format]
+        streams = _streams(candidate)
+        built: BuiltChat = adapter.build_chat(target, request, stream=streams)
+        attempt.losses = built.losses
+        decoder = adapter.decoder(target, request, stream=streams)
+        attempt.began = self._clock.monotonic()
+        attempt.began_ns = self._clock.time_ns()
+        sent_at = asyncio.get_running_loop().time()
+        try:
+            exchange = await self._transport.open(
+                built.request,
+                connect_s=attempt.waits.connect,
+                deadline=_Deadlines(attempt.waits, sent_at).next(
+                    sent_at, spoken=False, finished=False
+                ),
+            )
+            try:
+                if exchange.status != 200:
+                    reply = await self._read_refusal(exchange)
+                    raise ProviderFailed(adapter.classify(target, reply))
+                return await self._decode(run, attempt, decoder, exchange, sent_at)
+            finally:
+                exchange.close()
+        except TransportFault as fault:
+            raise ProviderFailed(
+                failure_pb2.AttemptFailure(kind=fault.kind, message=fault.sentence)
+            ) from None
+
+    async def _target(self, run: Run, candidate: Candidate) -> Target:
+        """Put together where the request goes, with the key."""
+        secret = await self._keys.resolve(
+            candidate.credential, run.terms.owner, candidate.base_url.origin
+        )
+        provider = candidate.provider
+        return Target(
+            provider=provider.name,
+            model=candidate.model_id,
+            base_url=candidate.base_url.url,
+            headers=dict(provider.endpoint.headers),
+            secret=secret,
+            # The type that gives a format its name is the vendor's own.
+            first_party=provider.type == provider.endpoint.format,
+        )
+
+    async def _decode(
+        self, run: Run, attempt: _Attempt, decoder: Decoder, exchange: Exchange, sent_at: float
+    ) -> result_pb2.Completed:
+        """Read the answer to its end.
+
+        Args:
+            run: takes the events.
+            attempt: under way.
+            decoder: of the provider's format.
+            exchange: with status 200.
+            sent_at: the loop's time at which the request was sent.
+
+        Raises:
+            ProviderFailed: the stream broke, or reports an error.
+            TransportFault: the connection broke, or was silent for too long.
+        """
+        loop = asyncio.get_running_loop()
+        waits = attempt.waits
+        drafts = attempt.drafts
+        by = _Deadlines(waits, sent_at)
+        while not decoder.complete:
+            exchange.deadline = by.next(
+                loop.time(), spoken=attempt.first_token is not None, finished=decoder.finished
+            )
+            try:
+                data = await exchange.read()
+            except TransportFault:
+                if decoder.finished:
+                    break  # the answer is whole; only its usage did not come
+                raise
+            if not data:
+                break
+            try:
+                decoder.feed(data, drafts)
+            finally:
+                self._append(run, attempt)
+            if not run.journal.has_room():
+                await run.journal.wait_room()
+        ending = decoder.end(drafts)
+        self._append(run, attempt)
+        record = self._record(attempt, result_pb2.ATTEMPT_OUTCOME_COMPLETED)
+        usage = ending.usage or result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN)
+        record.usage.CopyFrom(usage)
+        losses = [*attempt.losses, *ending.losses]
+        for loss in losses:
+            loss.attempt = attempt.number
+        return result_pb2.Completed(
+            finish_reason=ending.finish_reason,
+            usage=usage,
+            model=attempt.candidate.name,
+            attempts=[record],
+            losses=losses,
+            raw_finish_reason=ending.raw,
+            stop_sequence=ending.stop_sequence,
+            context_used=usage.input_tokens
+            + usage.cache_read_tokens
+            + usage.cache_write_tokens
+            + usage.output_tokens,
+        )
+
+    def _append(self, run: Run, attempt: _Attempt) -> None:
+        """Give the drafts of a read their numbers."""
+        drafts = attempt.drafts.take()
+        if drafts and attempt.first_token is None:
+            attempt.first_token = self._clock.monotonic()
+        for draft in drafts:
+            draft.attempt = attempt.number
+            run.append(draft)
+
+    async def _read_refusal(self, exchange: Exchange) -> Reply:
+        """Read the start of a refusal's body; a body that breaks off says enough."""
+        exchange.deadline = asyncio.get_running_loop().time() + self._settings.connect_s
+        body = bytearray()
+        try:
+            while len(body) < MAX_REFUSAL_BYTES:
+                data = await exchange.read()
+                if not data:
+                    break
+                body += data
+        except TransportFault as fault:
+            del fault
+        return Reply(exchange.status, exchange.headers, bytes(body[:MAX_REFUSAL_BYTES]))
+
+    def _shown(
+        self, run: Run, attempt: _Attempt, failure: failure_pb2.AttemptFailure
+    ) -> failure_pb2.AttemptFailure:
+        """Return a failure as the run's readers may see it: by the role that began it."""
+        shown = failure_pb2.AttemptFailure()
+        shown.CopyFrom(failure)
+        shown.mid_stream = attempt.first_token is not None
+        failure.mid_stream = shown.mid_stream
+        if not run.terms.caller.is_admin and shown.HasField("reply"):
+            shown.reply.ClearField("message")
+            shown.reply.ClearField("body")
+        return shown
+
+    def _record(
+        self, attempt: _Attempt, outcome: result_pb2.AttemptOutcome.ValueType
+    ) -> result_pb2.Attempt:
+        """Return an attempt that ends now, as answers and errors show it."""
+        record = result_pb2.Attempt(
+            number=attempt.number,
+            model=attempt.candidate.name,
+            outcome=outcome,
+            credential_scope=attempt.candidate.scope,
+            start_time=timestamp(attempt.began_ns),
+            duration=_duration(self._clock.monotonic() - attempt.began),
+        )
+        if attempt.first_token is not None:
+            record.time_to_first_token.CopyFrom(_duration(attempt.first_token - attempt.began))
+        return record
+
+    def _note(self, attempt: _Attempt, failure: failure_pb2.AttemptFailure | None) -> None:
+        """Let health know how an attempt ended."""
+        candidate = attempt.candidate
+        self._outcomes.add(
+            model=candidate.name,
+            credential_id=candidate.credential.id,
+            began=attempt.began,
+            first_token=attempt.first_token,
+            failure=failure,
+        )
+
+
+def _streams(candidate: Candidate) -> bool:
+    """Tell whether a provider is asked for a stream; absent means yes."""
+    endpoint = candidate.provider.endpoint
+    return endpoint.streaming if endpoint.HasField("streaming") else True
+
+
+def _duration(seconds: float) -> Duration:
+    """Return seconds as a protobuf duration."""
+    duration = Duration()
+    duration.FromTimedelta(timedelta(seconds=max(0.0, seconds)))
+    return duration

@@ -1,0 +1,233 @@
+"""All runs of this process: who may have how many, who sees which, how long they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+
+from trunkline.inference.journal.memory import MemoryJournal
+from trunkline.inference.run import Owner, Run, Terms
+from trunkline.inference.settings import InferenceSettings
+from trunkline.kernel.call import Caller
+from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import (
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    TrunklineError,
+    Unavailable,
+)
+from trunkline.kernel.identifiers import new_id
+from trunkline.kernel.log import get_logger
+
+log = get_logger("trunkline.run")
+
+_NANOSECONDS = 1_000_000_000
+_RETRY_AFTER = timedelta(seconds=1)
+
+# Asks providers until the run has its answer, and ends it; raises what ends it otherwise.
+Carry = Callable[[Run], Awaitable[None]]
+
+
+class Runs:
+    """The runs of this process.
+
+    Args:
+        settings: bounds.
+        clock: the time.
+        carry: carries one run to its end.
+    """
+
+    def __init__(self, settings: InferenceSettings, clock: Clock, carry: Carry) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._carry = carry
+        self._runs: dict[str, Run] = {}
+        self._live: set[Run] = set()
+        self._live_of: Counter[str] = Counter()
+        self._size = 0
+        self._draining = False
+
+    def start(self, terms: Terms) -> Run:
+        """Begin a run; its first event is written before this returns.
+
+        Raises:
+            ResourceExhausted: LIMIT_REACHED.
+            Unavailable: NOT_SERVING: the process is stopping.
+        """
+        if self._draining:
+            raise Unavailable(
+                "NOT_SERVING", "The service is stopping; try again.", retry_after=timedelta()
+            )
+        self._check_limits(terms.owner.principal)
+        settings = self._settings
+        journal = MemoryJournal(
+            self._clock,
+            untaken_bytes=settings.journal_untaken_bytes,
+            kept_bytes=settings.journal_run_bytes,
+            count=self._count,
+        )
+        run = Run(new_id("run"), terms, journal, self._clock, self._note_end)
+        self._runs[run.id] = run
+        self._live.add(run)
+        self._live_of[terms.owner.principal] += 1
+        run.begin()
+        # A context of its own: what bounds the call that began it does not bound the run.
+        run.task = asyncio.get_running_loop().create_task(
+            self._complete(run), context=contextvars.Context()
+        )
+        return run
+
+    def get(self, run_id: str, owner: Owner) -> Run:
+        """Return a run to its owner.
+
+        Raises:
+            NotFound: RUN_NOT_FOUND: there is none, or it is another's.
+        """
+        run = self._runs.get(run_id)
+        if run is None or run.terms.owner != owner:
+            raise NotFound(
+                "RUN_NOT_FOUND",
+                "There is no such run, or it is not yours.",
+                metadata={"run_id": run_id},
+            )
+        return run
+
+    def get_any(self, run_id: str, owner: Owner, caller: Caller) -> Run:
+        """Return a run to its owner, or to an ADMIN.
+
+        Raises:
+            NotFound: RUN_NOT_FOUND.
+        """
+        run = self._runs.get(run_id)
+        if run is not None and caller.is_admin:
+            return run
+        return self.get(run_id, owner)
+
+    def newest_first(self) -> Iterator[Run]:
+        """Yield every run that is kept, newest first."""
+        for run_id in sorted(self._runs, reverse=True):
+            yield self._runs[run_id]
+
+    def end_runs_of(self, principal: str) -> None:
+        """End the runs of a principal that has no valid token left."""
+        for run in [run for run in self._live if run.terms.owner.principal == principal]:
+            run.cancel("revoked", "The run's principal has no valid token left.")
+
+    def expire(self) -> None:
+        """Forget runs whose time is over; to be called about once a second."""
+        now = self._clock.time_ns()
+        for run in list(self._runs.values()):
+            if not run.is_live and run.ended_ns + run.terms.retention_s * _NANOSECONDS <= now:
+                run.journal.forget()
+                del self._runs[run.id]
+
+    async def drain(self, grace: float) -> None:
+        """Begin no new run, wait for those that go on, and end what is left after `grace` s."""
+        self._draining = True
+        tasks = [run.task for run in self._live if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for run in list(self._live):
+            run.fail(
+                Unavailable(
+                    "NOT_SERVING",
+                    "The service stopped before the answer was whole.",
+                    retry_after=timedelta(),
+                )
+            )
+            if run.task is not None:
+                run.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _complete(self, run: Run) -> None:
+        """Carry a run to its end, whatever happens."""
+        try:
+            await self._carry(run)
+        except TrunklineError as error:
+            run.fail(error)
+        except Exception as error:
+            log.error("run_failed_unexpectedly", run_id=run.id, exc_info=error)
+            run.fail(
+                TrunklineError(
+                    "INTERNAL",
+                    f"Something failed here; the log has it under {run.terms.request_id}.",
+                )
+            )
+        finally:
+            # Cancelled by whoever ended it; a task must never end and leave its run live.
+            run.cancel("cancel", "The run was stopped.")
+
+    def _check_limits(self, principal: str) -> None:
+        """Refuse a run too many.
+
+        Raises:
+            ResourceExhausted: LIMIT_REACHED.
+        """
+        settings = self._settings
+        for count, limit, subject in (
+            (len(self._live), settings.max_runs, "deployment"),
+            (self._live_of[principal], settings.max_runs_per_principal, "principal"),
+        ):
+            if count >= limit:
+                raise ResourceExhausted(
+                    "LIMIT_REACHED",
+                    f"{limit} runs are going on, which is the most.",
+                    metadata={"limit": str(limit), "subject": subject},
+                    retry_after=_RETRY_AFTER,
+                )
+
+    def _note_end(self, run: Run) -> None:
+        """Take a run that has ended out of those that go on, and write its line."""
+        self._live.discard(run)
+        principal = run.terms.owner.principal
+        self._live_of[principal] -= 1
+        if self._live_of[principal] <= 0:
+            del self._live_of[principal]
+        log.info(
+            "run",
+            run_id=run.id,
+            request_id=run.terms.request_id,
+            principal=principal,
+            target=run.terms.target,
+            state=run.state,
+            events=run.journal.last_sequence,
+            ms=(run.ended_ns - run.created_ns) // 1_000_000,
+        )
+
+    def _count(self, size: int) -> None:
+        """Keep the sum of all journals within its bound."""
+        self._size += size
+        if size > 0 and self._size > self._settings.journal_total_bytes:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget events: of ended runs first, oldest end first, then taken ones of live runs."""
+        bound = self._settings.journal_total_bytes
+        ended = [run for run in self._runs.values() if not run.is_live and run.journal.size]
+        for run in sorted(ended, key=lambda run: run.ended_ns):
+            run.journal.forget()
+            if self._size <= bound:
+                return
+        for run in sorted(self._live, key=lambda run: run.journal.size, reverse=True):
+            run.journal.trim(0)
+            if self._size <= bound:
+                return
+
+
+def own(caller: Caller, on_behalf_of: str) -> Owner:
+    """Return whose a run is that a caller names.
+
+    Raises:
+        PermissionDenied: OUT_OF_SCOPE: the token may not name users.
+    """
+    if on_behalf_of and not caller.impersonate:
+        raise PermissionDenied(
+            "OUT_OF_SCOPE",
+            "The access token may not name a user in on_behalf_of.",
+            metadata={"on_behalf_of": on_behalf_of},
+        )
+    return Owner(caller.principal, on_behalf_of)

@@ -1,0 +1,212 @@
+"""InferenceService: gRPC in and out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from trunkline.inference import transcript, unserved
+from trunkline.inference.pages import cut_message
+from trunkline.inference.run import Run, Terms
+from trunkline.inference.runner import Runner
+from trunkline.inference.runs import Runs, own
+from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.v1 import (
+    chat_pb2,
+    event_pb2,
+    inference_service_pb2_grpc,
+    run_pb2,
+)
+from trunkline.kernel.call import current_call, current_caller
+from trunkline.kernel.errors import InvalidArgument, PermissionDenied, Violation
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+RUN_ID = "trunkline-run-id"
+_DEFAULT_PAGE = 50
+
+
+class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
+    """Chats and their runs.
+
+    Args:
+        runs: of this process.
+        runner: tells whether chats can begin.
+        settings: default waits.
+    """
+
+    def __init__(self, runs: Runs, runner: Runner, settings: InferenceSettings) -> None:
+        self._runs = runs
+        self._runner = runner
+        self._settings = settings
+
+    async def Chat(self, request: chat_pb2.ChatRequest, context: Context) -> chat_pb2.ChatResponse:
+        """Answer in one piece."""
+        run = await self._begin(request, unary=True)
+        run.add_reader()
+        try:
+            await context.send_initial_metadata(((RUN_ID, run.id),))
+            completed = await run.wait_end()
+        finally:
+            run.remove_reader()
+        return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
+
+    async def StreamChat(
+        self, request: chat_pb2.ChatRequest, context: Context
+    ) -> AsyncIterator[event_pb2.ChatEvent]:
+        """Answer event by event."""
+        run = await self._begin(request, unary=False)
+        async for event in _read(run, 0, context):
+            yield event
+
+    async def ResumeChat(
+        self, request: run_pb2.ResumeChatRequest, context: Context
+    ) -> AsyncIterator[event_pb2.ChatEvent]:
+        """Send the events after the last one that the caller has."""
+        run = self._runs.get(request.run_id, own(current_caller(), request.on_behalf_of))
+        async for event in _read(run, request.after_sequence, context):
+            yield event
+
+    async def CancelChat(
+        self, request: run_pb2.CancelChatRequest, context: Context
+    ) -> run_pb2.CancelChatResponse:
+        """End a run; one that has ended stays as it is."""
+        del context
+        caller = current_caller()
+        run = self._runs.get_any(request.run_id, own(caller, request.on_behalf_of), caller)
+        run.cancel("cancel", "The run was cancelled.")
+        return run_pb2.CancelChatResponse(run=run.describe())
+
+    async def GetRun(
+        self, request: run_pb2.GetRunRequest, context: Context
+    ) -> run_pb2.GetRunResponse:
+        """Tell how a run stands, and its answer to whom it belongs."""
+        del context
+        caller = current_caller()
+        owner = own(caller, request.on_behalf_of)
+        run = self._runs.get_any(request.run_id, owner, caller)
+        if run.terms.owner != owner:
+            unserved.check_get_run(request, caller)
+            return run_pb2.GetRunResponse(run=run.describe())
+        described = run.describe()
+        response = run_pb2.GetRunResponse(run=described)
+        if run.completed is not None:
+            page, token = cut_message(run.message(), _read_token(request.page_token))
+            described.completed.CopyFrom(run.completed)
+            described.completed.message.CopyFrom(page)
+            response.run.CopyFrom(described)
+            response.next_page_token = _write_token(token) if token else ""
+        elif request.page_token:
+            raise _bad_token()
+        return response
+
+    async def ListRuns(
+        self, request: run_pb2.ListRunsRequest, context: Context
+    ) -> run_pb2.ListRunsResponse:
+        """Page through runs, newest first."""
+        del context
+        caller = current_caller()
+        owner = own(caller, request.on_behalf_of)
+        principal = request.principal
+        if principal and principal != caller.principal and not caller.is_admin:
+            raise PermissionDenied(
+                "CALLER_NOT_ALLOWED",
+                "Only an ADMIN lists the runs of another principal.",
+                metadata={
+                    "method": "trunkline.inference.v1.InferenceService/ListRuns",
+                    "role": caller.role_name,
+                },
+            )
+        before = _read_token(request.page_token)
+        since = request.start_time.ToNanoseconds() if request.HasField("start_time") else 0
+        size = request.page_size or _DEFAULT_PAGE
+        response = run_pb2.ListRunsResponse()
+        for run in self._runs.newest_first():
+            if before and run.id >= before:
+                continue
+            if caller.is_admin and not request.on_behalf_of:
+                visible = not principal or run.terms.owner.principal == principal
+            else:
+                visible = run.terms.owner == owner
+            if not visible or run.created_ns < since:
+                continue
+            if request.state and run.state != request.state:
+                continue
+            if len(response.runs) == size:
+                response.next_page_token = _write_token(response.runs[-1].id)
+                break
+            response.runs.append(run.describe())
+        return response
+
+    async def _begin(self, request: chat_pb2.ChatRequest, *, unary: bool) -> Run:
+        """Check a chat request and begin its run.
+
+        Raises:
+            InvalidArgument: naming every field that is wrong or not served yet.
+        """
+        violations = unserved.check_chat(request) or transcript.check(request)
+        if violations:
+            raise InvalidArgument.of(*violations)
+        caller = current_caller()
+        owner = own(caller, request.on_behalf_of)
+        await self._runner.check_ready()
+        call = current_call()
+        settings = self._settings
+        grace = 0.0 if unary else settings.run_grace_s
+        if request.disconnect.HasField("grace"):
+            grace = request.disconnect.grace.ToTimedelta().total_seconds()
+        total = settings.run_total_s
+        remaining = call.remaining() if call is not None else None
+        if request.limits.HasField("total"):
+            total = request.limits.total.ToTimedelta().total_seconds()
+        elif remaining is not None:
+            total = min(total, remaining + grace)
+        return self._runs.start(
+            Terms(
+                owner=owner,
+                caller=caller,
+                request_id=call.request_id if call is not None else "",
+                target=request.model or "default",
+                request=request,
+                grace_s=grace,
+                total_s=total,
+                retention_s=settings.run_retention_s,
+            )
+        )
+
+
+async def _read(run: Run, after: int, context: Context) -> AsyncIterator[event_pb2.ChatEvent]:
+    """Yield a run's events to one reader, which counts as long as it reads."""
+    run.add_reader()
+    try:
+        await context.send_initial_metadata(((RUN_ID, run.id),))
+        async for event in run.follow(after):
+            yield event  # type: ignore[misc] # serialised already; the listener passes it on
+    finally:
+        run.remove_reader()
+
+
+def _write_token(key: str) -> str:
+    """Return a page token for where the next page begins."""
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def _read_token(token: str) -> str:
+    """Return where a page begins; empty: at the start.
+
+    Raises:
+        InvalidArgument: naming `page_token`.
+    """
+    try:
+        return base64.urlsafe_b64decode(token.encode()).decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        raise _bad_token() from None
+
+
+def _bad_token() -> InvalidArgument:
+    """Return the error for a page token that is none of ours."""
+    return InvalidArgument.of(Violation("page_token", "is not a token of this list"))

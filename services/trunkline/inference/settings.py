@@ -1,0 +1,76 @@
+"""What can be set of the inference service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from trunkline.kernel.settings import Settings
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+
+class InferenceSettings(Settings):
+    """Bounds and waits of runs, and how providers are reached."""
+
+    max_runs: int = Field(default=4_000, ge=1, description="Runs that may go on at once.")
+    max_runs_per_principal: int = Field(
+        default=2_000, ge=1, description="Runs that may go on at once for one principal."
+    )
+    run_total_s: float = Field(
+        default=600.0, gt=0, description="How long a run may take, in seconds, unless it says so."
+    )
+    run_grace_s: float = Field(
+        default=15.0,
+        ge=0,
+        le=3600,
+        description="How long a run that nobody reads waits for a reader, in seconds.",
+    )
+    run_retention_s: float = Field(
+        default=600.0, gt=0, description="How long an ended run can be read, in seconds."
+    )
+    journal_untaken_bytes: int = Field(
+        default=256 * _KIB,
+        ge=_KIB,
+        description="Events of a run that no reader has taken, in bytes; then its provider waits.",
+    )
+    journal_run_bytes: int = Field(
+        default=8 * _MIB,
+        ge=_KIB,
+        description="Events that are kept of one run, in bytes; the oldest taken ones go first.",
+    )
+    journal_total_bytes: int = Field(
+        default=256 * _MIB,
+        ge=_KIB,
+        description="Events that are kept of all runs, in bytes; those of ended runs go first.",
+    )
+    connect_s: float = Field(
+        default=5.0, gt=0, description="To be connected to a provider, in seconds."
+    )
+    first_token_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="From a request sent to its first content, in seconds; not for reasoning.",
+    )
+    first_token_local_s: float = Field(
+        default=120.0, gt=0, description="The same of a provider at a private address."
+    )
+    idle_s: float = Field(
+        default=30.0, gt=0, description="Between two reads from a provider, in seconds."
+    )
+    idle_reasoning_s: float = Field(
+        default=120.0, gt=0, description="The same when the request or the model reasons."
+    )
+    usage_wait_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="How long usage is waited for after an answer's end, in seconds.",
+    )
+    connections_per_provider: int = Field(
+        default=1_024, ge=1, description="Connections to one origin that may be open at once."
+    )
+    provider_ca_file: Path | None = Field(
+        default=None, description="Further certificate authorities for providers, a PEM file."
+    )

@@ -1,0 +1,51 @@
+"""Fields of the contract whose part is not served yet: refused by name, never ignored.
+
+Each part that comes removes its rows here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trunkline.inference.v1 import chat_pb2, run_pb2
+from trunkline.kernel.call import Caller
+from trunkline.kernel.errors import InvalidArgument, Violation
+
+_NOT_YET = "is not served yet; leave it out"
+
+# Field and whether a request uses it.
+_CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
+    ("fallbacks", lambda request: bool(request.fallbacks)),
+    ("role", lambda request: bool(request.role)),
+    ("agent", lambda request: bool(request.agent)),
+    ("chain", lambda request: bool(request.chain)),
+    ("idempotency_key", lambda request: bool(request.idempotency_key)),
+    ("session", lambda request: bool(request.session)),
+    ("limits.hedge_after", lambda request: request.limits.HasField("hedge_after")),
+    ("provider_options", lambda request: request.HasField("provider_options")),
+    (
+        "disconnect.action",
+        lambda request: request.disconnect.action == chat_pb2.DisconnectPolicy.ACTION_CONTINUE,
+    ),
+    (
+        "continuation",
+        lambda request: request.continuation != chat_pb2.CONTINUATION_POLICY_UNSPECIFIED,
+    ),
+    ("strict", lambda request: request.strict),
+    ("durability", lambda request: request.durability == chat_pb2.DURABILITY_DURABLE),
+)
+
+
+def check_chat(request: chat_pb2.ChatRequest) -> list[Violation]:
+    """Return the fields of a chat request that it uses and that are not served yet."""
+    return [Violation(field, _NOT_YET) for field, uses in _CHAT if uses(request)]
+
+
+def check_get_run(request: run_pb2.GetRunRequest, caller: Caller) -> None:
+    """Refuse an ADMIN's reading of content, which must be audited.
+
+    Raises:
+        InvalidArgument: naming `include_content`.
+    """
+    if request.include_content and caller.is_admin:
+        raise InvalidArgument.of(Violation("include_content", _NOT_YET))

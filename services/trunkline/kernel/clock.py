@@ -1,0 +1,42 @@
+"""Time as something that is handed in, so that a test can turn its hands."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+class Clock(Protocol):
+    """Tells the time of day and measures spans."""
+
+    def time_ns(self) -> int:
+        """Return nanoseconds since 1970, by the wall."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, from an unknown start."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def time_ns(self) -> int:
+        """Return nanoseconds since 1970, by the wall."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, from an unknown start."""
+        return time.monotonic()
+
+
+def timestamp(time_ns: int) -> Timestamp:
+    """Return nanoseconds since 1970 as a protobuf timestamp."""
+    seconds, nanos = divmod(time_ns, 1_000_000_000)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def to_datetime(time_ns: int) -> datetime:
+    """Return nanoseconds since 1970 as an aware datetime in UTC (microseconds kept)."""
+    return datetime.fromtimestamp(time_ns / 1_000_000_000, tz=UTC)

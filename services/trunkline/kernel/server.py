@@ -1,0 +1,240 @@
+"""Listeners: what stands where, and how it stops.
+
+The public listener has the methods for ADMIN and DEVELOPER, health, reflection and
+channelz; an internal one has those for SERVICE. A method that is not for a listener is
+not registered there, so that gRPC itself answers UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+from grpc_channelz.v1 import _async as channelz
+from grpc_channelz.v1 import channelz_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import _async as reflection
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+
+from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.policy import MethodPolicy, foreign_policy, read_policy
+from trunkline.options.v1 import options_pb2
+
+# A servicer and the generated function that registers it.
+Registration = tuple[Any, Callable[[Any, Any], None]]
+
+_ADMIN = frozenset({options_pb2.CALLER_ROLE_ADMIN})
+_TOKEN_HOLDERS = _ADMIN | {options_pb2.CALLER_ROLE_DEVELOPER}
+
+
+class AddressInUse(Exception):
+    """The address is taken, or may not be taken by us.
+
+    Args:
+        address: `host:port` or a socket's path.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"cannot listen on {address}")
+        self.address = address
+
+
+class Listener:
+    """One grpc server with our steps around every call.
+
+    Args:
+        interceptor: the steps.
+        internal: it serves services of the suite, and only the methods for them.
+        max_message_bytes: the largest request that is read.
+    """
+
+    def __init__(self, interceptor: Interceptor, *, internal: bool, max_message_bytes: int) -> None:
+        self.interceptor = interceptor
+        self._internal = internal
+        self._services: list[str] = []
+        self._server = grpc.aio.server(
+            options=[
+                # Two processes on one port would each get half of the calls.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+            ]
+        )
+        self.health = health.aio.HealthServicer()
+        self.address = ""
+
+    def add(self, registrations: Iterable[Registration]) -> None:
+        """Register servicers, each with the methods that belong on this listener."""
+        for servicer, register in registrations:
+            register(servicer, _Collector(self))
+
+    def add_public_tools(self, address: str) -> None:
+        """Register health, open to all; reflection, open on loopback; channelz, for ADMIN."""
+        callers = None if is_loopback(address) else _TOKEN_HOLDERS
+        names = [*self._services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz"]
+        names.append("grpc.reflection.v1alpha.ServerReflection")
+        tools: list[tuple[Any, Any, frozenset[options_pb2.CallerRole.ValueType] | None]] = [
+            (health_pb2_grpc.add_HealthServicer_to_server, self.health, None),
+            (
+                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
+                reflection.ReflectionServicer(names, pool=descriptor_pool.Default()),
+                callers,
+            ),
+            (
+                channelz_pb2_grpc.add_ChannelzServicer_to_server,
+                channelz.ChannelzServicer(),
+                _ADMIN,
+            ),
+        ]
+        for register, servicer, allowed in tools:
+            register(servicer, _Collector(self, allowed))
+
+    async def start(self, *addresses: str) -> None:
+        """Listen on `host:port`, or on unix sockets given as `unix:` and their paths.
+
+        Raises:
+            AddressInUse: an address is taken or not ours to take.
+        """
+        port = 0
+        for address in addresses:
+            try:
+                port = self._server.add_insecure_port(address)
+            except RuntimeError as error:
+                raise AddressInUse(address) from error
+        await self._server.start()
+        first = addresses[0]
+        self.address = first if first.startswith("unix:") else f"{first.rpartition(':')[0]}:{port}"
+
+    async def serving(self) -> None:
+        """Tell health that every service of this listener is serving."""
+        for name in ("", *self._services):
+            await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """Refuse new calls; health says so."""
+        self.interceptor.drain()
+        await self.health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Stop listening, and end the calls that are left after `grace` seconds."""
+        await self._server.stop(grace)
+
+    def register(
+        self,
+        service: str,
+        handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]],
+        policies: Mapping[str, MethodPolicy],
+    ) -> None:
+        """Register the wrapped handlers of one service."""
+        wrapped = {}
+        for name, handler in handlers.items():
+            policy = policies[name]
+            if not (policy.is_internal if self._internal else policy.is_public):
+                continue
+            wrapped[name] = _wrap(self.interceptor, policy, handler)
+        if wrapped:
+            self._services.append(service)
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service, wrapped),)
+            )
+
+
+class _Collector:
+    """What a generated `add_…_to_server` takes for a server: it hands the methods on."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        foreign: frozenset[options_pb2.CallerRole.ValueType] | object | None = NotImplemented,
+    ) -> None:
+        self._listener = listener
+        self._foreign = foreign
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Take nothing: the same methods come again by name."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Take a service's methods."""
+        if self._foreign is NotImplemented:
+            described = descriptor_pool.Default().FindServiceByName(service)
+            policies = {method.name: read_policy(method) for method in described.methods}
+        else:
+            policies = {
+                name: foreign_policy(f"{service}/{name}", self._foreign)  # type: ignore[arg-type] # narrowed by the sentinel
+                for name in handlers
+            }
+        self._listener.register(service, handlers, policies)
+
+
+def _wrap(
+    interceptor: Interceptor, policy: MethodPolicy, handler: grpc.RpcMethodHandler[Any, Any]
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return a handler with the steps around it."""
+    make: Any = grpc.unary_unary_rpc_method_handler
+    inner: Any = handler.unary_unary
+    if not handler.response_streaming:
+        inner = interceptor.wrap_unary(policy, inner)
+    elif handler.request_streaming:
+        make = grpc.stream_stream_rpc_method_handler
+        inner = interceptor.wrap_stream(policy, handler.stream_stream)  # type: ignore[arg-type] # the aio kind
+    else:
+        make = grpc.unary_stream_rpc_method_handler
+        inner = interceptor.wrap_stream(policy, handler.unary_stream)  # type: ignore[arg-type] # the aio kind
+    wrapped: grpc.RpcMethodHandler[Any, Any] = make(
+        inner, request_deserializer=handler.request_deserializer, response_serializer=_serialize
+    )
+    return wrapped
+
+
+def _serialize(message: Message | bytes) -> bytes:
+    """Serialise a response; a journal's events are serialised already."""
+    return message if type(message) is bytes else message.SerializeToString()  # type: ignore[union-attr] # bytes or a message
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether `host:port` can only be reached from this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def prepare_directory(path: Path) -> None:
+    """Make a directory that only this user can enter.
+
+    Raises:
+        OSError: it is another's, or no directory.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = path.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"{path} is not a directory of ours")
+    path.chmod(0o700)
+
+
+def prepare_socket(path: Path) -> str:
+    """Remove a socket left by a dead process; return its address for `Listener.start`.
+
+    The caller holds the lock of the service that listens there.
+    """
+    path.unlink(missing_ok=True)
+    return f"unix:{path}"
+
+
+async def stop_all(listeners: Iterable[Listener], grace: float) -> None:
+    """Stop several listeners at once."""
+    await asyncio.gather(*(listener.stop(grace) for listener in listeners))

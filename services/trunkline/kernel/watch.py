@@ -1,0 +1,113 @@
+"""Serve a view of what a service owns: whole once, then every change.
+
+The shape is the same for every `Watch…` of the contract: pages of a snapshot,
+`snapshot_complete`, changes, and a heartbeat each second, all under a revision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from trunkline.kernel.database import Database, Session
+from trunkline.kernel.outbox import Outbox
+
+HEARTBEAT_S = 1.0
+MAX_PAGE_BYTES = 1024 * 1024
+
+# Collects the pages of the view as it is, in one reading transaction.
+Pages = Callable[[Session], Awaitable[list[Message]]]
+
+
+class Feed:
+    """Sends one service's view to any number of readers.
+
+    Args:
+        database: where the changes are.
+        outbox: of the same service.
+        response: the `Watch…Response` that is sent.
+        pages: collects the snapshot's pages, each at most 1 MiB.
+    """
+
+    def __init__(
+        self, database: Database, outbox: Outbox, response: type[Message], pages: Pages
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._response: Any = response
+        self._pages = pages
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Tell the readers that a change was committed."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def follow(self, after_revision: int) -> AsyncIterator[Message | bytes]:
+        """Yield the view from a revision on, for ever.
+
+        Args:
+            after_revision: the last one that the reader has; 0, or one that is not
+                known any more: the view comes whole.
+        """
+        revision = after_revision
+        if revision == 0:
+            async for message in self._snapshot():
+                revision = message.revision
+                yield message
+        while True:
+            changed = self._changed
+            async with self._database.read() as session:
+                changes = await self._outbox.after(session, revision)
+            if changes is None:
+                async for message in self._snapshot():
+                    revision = message.revision
+                    yield message
+                continue
+            for number, payload in changes:
+                revision = number
+                yield payload
+            if not changes:
+                yield self._response(revision=revision, heartbeat={})
+                await _wait(changed, HEARTBEAT_S)
+
+    async def _snapshot(self) -> AsyncIterator[Any]:
+        """Yield the view whole."""
+        async with self._database.read() as session:
+            revision = await self._outbox.revision(session)
+            pages = await self._pages(session)
+        for page in pages:
+            yield self._response(revision=revision, snapshot_page=page)
+        yield self._response(revision=revision, snapshot_complete={})
+
+
+async def _wait(changed: asyncio.Event, seconds: float) -> None:
+    """Wait for a change, at most so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await changed.wait()
+    except TimeoutError:
+        return
+
+
+def paged(page: type[Message], field: str, items: list[Message]) -> list[Message]:
+    """Put items into pages of at most 1 MiB each.
+
+    Args:
+        page: the page's type.
+        field: the repeated field that holds such items.
+        items: in order.
+    """
+    pages: list[Any] = [page()]
+    size = 0
+    for item in items:
+        needed = item.ByteSize() + 8
+        if size + needed > MAX_PAGE_BYTES and size:
+            pages.append(page())
+            size = 0
+        getattr(pages[-1], field).append(item)
+        size += needed
+    return pages

@@ -1,0 +1,92 @@
+"""The view of which credentials exist, without their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import grpc
+
+from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
+from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import Unavailable
+from trunkline.kernel.view import Follower
+
+
+class CredentialView:
+    """Holds every credential's entry by id.
+
+    Args:
+        channel: to the credential service.
+        clock: measures age.
+        max_staleness_s: the age up to which the view is trusted.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock, *, max_staleness_s: float) -> None:
+        self._max_staleness_s = max_staleness_s
+        self._entries: dict[str, credential_pb2.Credential] = {}
+        self._next: dict[str, credential_pb2.Credential] = {}
+        self._on_change: list[Callable[[], None]] = []
+        self.follower = Follower(
+            "credential",
+            credential_service_pb2_grpc.CredentialServiceStub(channel).WatchCredentials,
+            lambda revision: resolve_pb2.WatchCredentialsRequest(after_revision=revision),
+            self,
+            clock,
+        )
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have a function called after every change of the view."""
+        self._on_change.append(listener)
+
+    def get(self, credential_id: str) -> credential_pb2.Credential | None:
+        """Return a credential's entry; None: there is none."""
+        return self._entries.get(credential_id)
+
+    def central(self, provider: str) -> credential_pb2.Credential | None:
+        """Return the entry of a provider's central credential; None: there is none."""
+        for entry in self._entries.values():
+            if entry.provider == provider and not entry.owner:
+                return entry
+        return None
+
+    def of_provider(self, provider: str) -> list[credential_pb2.Credential]:
+        """Return the entries of all credentials of a provider, whoever owns them."""
+        return [entry for entry in self._entries.values() if entry.provider == provider]
+
+    def check_fresh(self) -> None:
+        """Refuse to trust a view that is too old.
+
+        Raises:
+            Unavailable: SECURITY_VIEW_STALE.
+        """
+        age = self.follower.age()
+        if age > self._max_staleness_s:
+            raise Unavailable(
+                "SECURITY_VIEW_STALE",
+                "What is known of credentials is too old to trust.",
+                metadata={"view": "credentials", "age_ms": str(int(age * 1000))},
+                retry_after=timedelta(seconds=1),
+            )
+
+    def add_page(self, page: resolve_pb2.CredentialPage) -> None:
+        """Collect a page of a new view."""
+        self._next.update((entry.id, entry) for entry in page.credentials)
+
+    def swap(self) -> None:
+        """Let the new view hold."""
+        self._entries, self._next = self._next, {}
+        self._tell()
+
+    def change(self, kind: str, value: credential_pb2.Credential | str) -> None:
+        """Take one change."""
+        if kind == "credential" and isinstance(value, credential_pb2.Credential):
+            self._entries[value.id] = value
+        elif kind == "deleted_credential_id" and isinstance(value, str):
+            self._entries.pop(value, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the listeners."""
+        for listener in self._on_change:
+            listener()
