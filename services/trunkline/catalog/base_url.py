@@ -1,0 +1,165 @@
+"""Turn what a person pastes into a base URL, and recognise whose it is.
+
+People paste the address of a request, an address without its scheme, or one with a line break
+behind it. `clean_base_url` makes of these what an adapter appends its paths to (D8, D9);
+`recognise` names the service behind it (D25, D26). The rules on where a request may go are the
+kernel's and hold here too (D6, D7, decision 10).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from trunkline.kernel.address import (
+    AddressRefused,
+    AddressRule,
+    BaseUrl,
+    check_url,
+    parse_base_url,
+)
+from trunkline.kernel.reach import Reach, classify_host
+
+
+class Format(StrEnum):
+    """A wire format that an address can tell; the values are those of the contract's `format`."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUrl:
+    """A base URL, and what was done to get it.
+
+    Attributes:
+        base_url: checked, and without the path of a request.
+        format_hint: the format whose path was cut off; None when the address did not say. A format
+            that a person chose goes before it (D27), the recognised one after it.
+        notes: what was assumed or changed, each in one sentence for people.
+    """
+
+    base_url: BaseUrl
+    format_hint: Format | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What an address tells about the service behind it: a name and a default, never a limit (D28).
+
+    Attributes:
+        type: the slug of a provider type.
+        display_name: its name for people.
+        format: the format to begin with.
+    """
+
+    type: str
+    display_name: str
+    format: Format = Format.OPENAI
+
+
+# By host, which stands for the names under it too, or by port on this machine (D25). A port is a
+# hint and no more: whatever else listens there is asked in the same way.
+RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
+    {
+        "openai.com": Recognition("openai", "OpenAI"),
+        "openrouter.ai": Recognition("openrouter", "OpenRouter"),
+        "groq.com": Recognition("groq", "Groq"),
+        "together.xyz": Recognition("together", "Together AI"),
+        "together.ai": Recognition("together", "Together AI"),
+        "mistral.ai": Recognition("mistral", "Mistral AI"),
+        "perplexity.ai": Recognition("perplexity", "Perplexity"),
+        "fireworks.ai": Recognition("fireworks", "Fireworks AI"),
+        "deepseek.com": Recognition("deepseek", "DeepSeek"),
+        "localhost:1234": Recognition("lm-studio", "LM Studio"),
+        "localhost:4000": Recognition("litellm", "LiteLLM"),
+    }
+)
+UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
+
+_REQUEST_PATHS: Final = (
+    ("/chat/completions", Format.OPENAI),
+    ("/messages", Format.ANTHROPIC),
+)
+
+
+def clean_base_url(text: str, *, private_allowed: bool = True) -> CleanedUrl:
+    """Make a base URL of what a person pasted.
+
+    Cleaning the result again changes nothing. Without a scheme, http is assumed for the hosts that
+    D7 lists and https for all others.
+
+    Args:
+        text: an address, with or without scheme, at most 2,048 characters; space around it is
+            dropped.
+        private_allowed: as for `check_url`.
+
+    Raises:
+        AddressRefused: `responses_path` for an address of the Responses API (D8); else as
+            `parse_base_url` and `check_url` say.
+    """
+    notes = []
+    text = text.strip()
+    if "://" in text:
+        url = parse_base_url(text)
+    else:
+        url = _assume_scheme(text)
+        notes.append(f"{url.scheme}:// was assumed.")
+    if not text.isascii():
+        notes.append(f"The host is {url.host} in the spelling of DNS.")
+    check_url(url, private_allowed=private_allowed)
+    path, hint = url.path, None
+    while (found := _find_request_path(path)) is not None:
+        ending, fmt = found
+        path, hint = path[: -len(ending)].rstrip("/"), hint or fmt
+    if hint is not None:
+        notes.append(f"The path of a request was cut from the end; its format is {hint}.")
+    if path.lower().endswith("/responses"):
+        raise AddressRefused(
+            AddressRule.RESPONSES_PATH,
+            "Endpoints that end in /responses are not supported.",
+            "Give the base URL, such as https://api.openai.com/v1, or the path that ends in "
+            "/chat/completions.",
+        )
+    return CleanedUrl(replace(url, path=path), hint, tuple(notes))
+
+
+def recognise(url: BaseUrl) -> Recognition:
+    """Tell whose address this is.
+
+    A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
+    `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. Never decide by this
+    which key is sent; a key belongs to an origin.
+
+    Args:
+        url: a base URL.
+
+    Returns:
+        The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
+    """
+    if classify_host(url.host) is Reach.LOOPBACK:
+        return RECOGNISED.get(f"localhost:{url.port}", UNRECOGNISED)
+    labels = url.host.split(".")
+    domains = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((RECOGNISED[name] for name in domains if name in RECOGNISED), UNRECOGNISED)
+
+
+def _assume_scheme(text: str) -> BaseUrl:
+    local = parse_base_url(f"http://{text}")
+    if classify_host(local.host) in (Reach.LOOPBACK, Reach.LAN):
+        return local
+    # One word can be a machine of the network, but is more often a key in the wrong field.
+    if not {".", ":"} & set(local.host):
+        raise AddressRefused(
+            AddressRule.MALFORMED,
+            "The address is one word without https:// before it.",
+            "Write the whole address, such as https://gateway/v1.",
+        )
+    return parse_base_url(f"https://{text}")
+
+
+def _find_request_path(path: str) -> tuple[str, Format] | None:
+    lowered = path.lower()
+    return next((row for row in _REQUEST_PATHS if lowered.endswith(row[0])), None)

@@ -1,0 +1,1 @@
+"""The credential service: provider keys, their encryption and their policy."""

@@ -1,0 +1,75 @@
+"""What a client asked, free of any wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = Mapping[str, Any]
+
+
+class ToolChoice(Enum):
+    """Whether the model may or must call a tool."""
+
+    AUTO = auto()
+    NONE = auto()
+    REQUIRED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Offer a tool: its name and the JSON schema of its arguments."""
+
+    name: str
+    schema: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Hold one checked request.
+
+    Args:
+        model: the name that chooses the behaviour.
+        stream: whether the answer is asked for as a stream.
+        include_usage: whether a stream ends with the usage.
+        message_count: how many messages the transcript has, at least 1.
+        last_user_text: text of the last user message; empty when there is none.
+        tool_results: texts of the tool results that end the transcript; empty when it ends
+            otherwise.
+        tools: the tools that may be called; a choice by name leaves that one only.
+        tool_choice: whether to call. A choice by name is REQUIRED.
+        parallel_calls: whether one answer may hold several calls.
+        max_tokens: most utterances to say, at least 1; None for no limit.
+        stops: sequences that end the text and are not part of it.
+        schema: JSON schema of the text; None for free text, empty for any JSON object.
+        prompt_tokens: words in the transcript.
+    """
+
+    model: str
+    stream: bool
+    include_usage: bool
+    message_count: int
+    last_user_text: str
+    tool_results: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    tool_choice: ToolChoice
+    parallel_calls: bool
+    max_tokens: int | None
+    stops: tuple[str, ...]
+    schema: JsonObject | None
+    prompt_tokens: int
+
+    @property
+    def must_call(self) -> bool:
+        """Tell whether the answer has to be a tool call."""
+        return bool(self.tools) and self.tool_choice is ToolChoice.REQUIRED
+
+    @property
+    def may_call(self) -> bool:
+        """Tell whether a script that likes tools should call one now.
+
+        It does not when a tool has just answered: then it talks about the result.
+        """
+        return bool(self.tools) and self.tool_choice is ToolChoice.AUTO and not self.tool_results
