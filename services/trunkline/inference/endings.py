@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.inference.transport import Broken, Silent, TransportFault, Unsendable
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.kernel.errors import (
     FailedPrecondition,
@@ -29,6 +30,20 @@ _ERRORS: dict[int, tuple[type[TrunklineError], str]] = {
     failure_pb2.ERROR_KIND_MODEL_NOT_FOUND: (NotFound, "MODEL_NOT_FOUND"),
     **dict.fromkeys(_NO_FALLBACK, (Unavailable, "NO_FALLBACK")),
 }
+
+
+def from_fault(fault: TransportFault) -> failure_pb2.AttemptFailure:
+    """Return what a broken, silent or missing connection means as an attempt's failure."""
+    match fault:
+        case Silent():
+            kind = failure_pb2.ERROR_KIND_SILENT
+        case Broken():
+            kind = failure_pb2.ERROR_KIND_BROKEN_STREAM
+        case Unsendable():
+            kind = failure_pb2.ERROR_KIND_INVALID_REQUEST
+        case _:
+            kind = failure_pb2.ERROR_KIND_UNREACHABLE
+    return failure_pb2.AttemptFailure(kind=kind, message=fault.message)
 
 
 def to_error(

@@ -65,6 +65,8 @@ class SseFrames:
         if not held:
             return self._cut(data)
         if held[-1] == 0x0A and data[:1] == b"\n":
+            # The blank line was cut in two.
+            del held[-1]
             end, rest = 0, 1
         else:
             end = data.find(b"\n\n")

@@ -15,8 +15,8 @@ from google.protobuf.duration_pb2 import Duration
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
 from trunkline.inference.keys import Keys
 from trunkline.inference.run import Owner
-from trunkline.inference.transport import AddressForbidden, Transport, TransportFault
-from trunkline.inference.v1 import failure_pb2, provider_pb2, provider_pb2_grpc
+from trunkline.inference.transport import AddressForbidden, Broken, Transport, TransportFault
+from trunkline.inference.v1 import provider_pb2, provider_pb2_grpc
 from trunkline.kernel.address import AddressRefused, check_url, parse_base_url
 from trunkline.kernel.clock import Clock, timestamp
 from trunkline.kernel.errors import (
@@ -80,14 +80,14 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         try:
             reply = await self._send(adapter.build_probe(target, purpose), timeout)
         except AddressForbidden as forbidden:
-            raise refused(forbidden.refusal) from None
+            raise refused(forbidden.rule, forbidden.message, forbidden.advice) from None
         except TransportFault as fault:
             response.verification.verdict = (
                 provider_pb2.VERDICT_NOT_FOUND
-                if fault.kind == failure_pb2.ERROR_KIND_BROKEN_STREAM
+                if isinstance(fault, Broken)
                 else provider_pb2.VERDICT_UNREACHABLE
             )
-            response.verification.message = fault.sentence
+            response.verification.message = fault.message
         else:
             latency = Duration()
             latency.FromTimedelta(timedelta(seconds=time.perf_counter() - started))
@@ -166,7 +166,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             url = parse_base_url(request.base_url or address)
             check_url(url)
         except AddressRefused as refusal:
-            raise refused(refusal) from None
+            raise refused(refusal.rule, refusal.message, refusal.advice) from None
         secret = request.secret
         if request.WhichOneof("credential") == "credential_id":
             secret, url = await self._stored(request, url)
@@ -198,10 +198,6 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         return secret, url
 
 
-def refused(refusal: AddressRefused) -> InvalidArgument:
+def refused(rule: str, message: str, advice: str) -> InvalidArgument:
     """Return the error for an address that may not be asked."""
-    return InvalidArgument(
-        "ADDRESS_REFUSED",
-        f"{refusal.message} {refusal.advice}",
-        metadata={"rule": str(refusal.rule)},
-    )
+    return InvalidArgument("ADDRESS_REFUSED", f"{message} {advice}", metadata={"rule": str(rule)})

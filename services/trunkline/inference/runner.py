@@ -18,7 +18,7 @@ from trunkline.inference.adapters.adapter import (
     Target,
 )
 from trunkline.inference.drafts import Drafts
-from trunkline.inference.endings import to_error
+from trunkline.inference.endings import from_fault, to_error
 from trunkline.inference.keys import Keys
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.plan import Candidate, Waits, choose, settle_waits
@@ -222,9 +222,7 @@ class Runner:
             finally:
                 exchange.close()
         except TransportFault as fault:
-            raise ProviderFailed(
-                failure_pb2.AttemptFailure(kind=fault.kind, message=fault.sentence)
-            ) from None
+            raise ProviderFailed(from_fault(fault)) from None
 
     async def _target(self, run: Run, candidate: Candidate) -> Target:
         """Put together where the request goes, with the key."""

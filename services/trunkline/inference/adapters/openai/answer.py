@@ -142,22 +142,18 @@ class Answer:
                 drafts.tool_aborted(call.block)
             elif not drafts.tool_completed(call.block) and not cut_short:
                 raise broken(self._target, "has a tool call whose arguments are no JSON object")
+        if _REASONS.get(raw) == _TOOL_CALLS and not self._calls:
+            raise broken(self._target, "ended with tool calls and has none")
 
     def ending(self, usage: result_pb2.Usage | None, losses: tuple[result_pb2.Loss, ...]) -> Ending:
-        """Say how the answer ended.
-
-        Raises:
-            ProviderFailed: it ended with tool calls and has none.
-        """
+        """Say how the answer ended."""
         reason = _REASONS.get(self.raw, result_pb2.FINISH_REASON_UNSPECIFIED)
-        if reason == _STOP and self._calls:
-            # Ollama and others end so, whatever was said.
+        if self._calls and (reason == _STOP or not self.raw):
+            # Ollama and others say `stop` whatever was said; xAI says "".
             reason = _TOOL_CALLS
-        elif reason == _STOP and self._refused:
+        elif self._refused and reason == _STOP:
             # OpenAI ends a refusal of the model like any answer.
             reason = _CONTENT_FILTER
-        elif reason == _TOOL_CALLS and not self._calls:
-            raise broken(self._target, "ended with tool calls and has none")
         return Ending(finish_reason=reason, raw=self.raw, usage=usage, losses=losses)
 
     def _begin(self, kind: str, drafts: Drafts) -> None:

@@ -23,6 +23,9 @@ Kind: TypeAlias = failure_pb2.ErrorKind.ValueType
 MAX_SHOWN: Final = 2048
 """How much of a provider's own words is kept, in bytes: message and body together."""
 
+MAX_READ: Final = 64 * 1024
+"""How much of a body is searched for phrases and secrets, in bytes."""
+
 MAX_NAME: Final = 128
 """The longest code and request id that is kept, in bytes."""
 
@@ -133,7 +136,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def classify(target: Target, reply: Reply) -> failure_pb2.AttemptFailure:
     """Say what a refusal means; see `Adapter.classify`."""
     words = read_words(reply.body) or Words()
-    text = words.message or reply.body.decode("utf-8", "replace")
+    text = words.message or reply.body[:MAX_READ].decode("utf-8", "replace")
     kind = _kind(words.codes, reply.status, text)
     shown = _reply(target, words, status=reply.status, body=reply.body)
     wait = read_wait(reply.headers, rate_limited=kind == _RATE_LIMITED)
@@ -176,11 +179,12 @@ def show(text: str, secrets: tuple[str, ...], limit: int) -> str:
     """Make a provider's words fit to be shown.
 
     Args:
-        text: as it came.
+        text: as it came; its first `MAX_READ` characters are looked at.
         secrets: what is masked in it, before it is cut.
         limit: the most bytes of UTF-8 to keep.
     """
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _BLANK.sub(" ", mask(text, secrets)))
+    text = _BLANK.sub(" ", mask(text[:MAX_READ], secrets))
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     return text.encode()[:limit].decode("utf-8", "ignore")
 
 
@@ -190,7 +194,7 @@ def _kind(codes: tuple[str, ...], status: int, text: str) -> Kind:
         kind = _CODES.get(code.lower())
         if kind is not None:
             return kind
-    text = text.lower()
+    text = text[:MAX_READ].lower()
     for when, phrase, kind in _PHRASES:
         # An error inside of a stream often names no status.
         if status in (when, 0) and phrase in text:
@@ -217,7 +221,7 @@ def _reply(target: Target, words: Words, *, status: int, body: bytes) -> failure
         http_status=status,
         code=show(code, secrets, MAX_NAME),
         message=message,
-        body=show(body.decode("utf-8", "replace"), secrets, left),
+        body=show(body[:MAX_READ].decode("utf-8", "replace"), secrets, left),
     )
 
 
