@@ -12,7 +12,8 @@ class _Block:
     """One part of the message, as far as it has come.
 
     Attributes:
-        kind: `text`, `refusal`, `reasoning`, `call` or `provider`.
+        kind: `text`, `refusal`, `reasoning`, `call` or `provider`; empty as long as only a
+            signature has come, which is reasoning when nothing follows.
         begun: the sequence that began it.
         pieces: fragments of its text, with their sequences.
         opening: what its first event says beside text.
@@ -43,7 +44,7 @@ class Fold:
     def feed(self, event: event_pb2.ChatEvent) -> None:
         """Take the next event.
 
-        `size` grows by the characters that it adds.
+        `size` follows: the characters of text that are kept.
         """
         sequence = event.sequence
         match event.WhichOneof("kind"):
@@ -65,10 +66,13 @@ class Fold:
             case "tool_call_completed":
                 self._blocks[event.tool_call_completed.block].whole = sequence
             case "tool_call_aborted":
-                self._blocks.pop(event.tool_call_aborted.block, None)
+                # The block stays, never to be whole: a late signature must not begin another.
+                aborted = self._block("call", event.tool_call_aborted.block, sequence)
+                self.size -= sum(len(text) for _, text in aborted.pieces)
+                aborted.pieces.clear()
             case "reasoning_signature":
                 proof = event.reasoning_signature
-                block = self._block("reasoning", proof.block, sequence)
+                block = self._block("", proof.block, sequence)
                 block.proofs.append((sequence, proof.signature, proof.redacted))
             case "provider_part_delta":
                 self._add_provider_part(event.provider_part_delta, sequence)
@@ -94,14 +98,13 @@ class Fold:
         block = self._blocks.get(number)
         if block is None:
             block = self._blocks[number] = _Block(kind, sequence)
+        elif not block.kind:
+            block.kind = kind
         return block
 
     def _add(self, kind: str, number: int, sequence: int, text: str) -> None:
         """Append a fragment to a block."""
-        block = self._blocks.get(number)
-        if block is None:
-            block = self._blocks[number] = _Block(kind, sequence)
-        block.pieces.append((sequence, text))
+        self._block(kind, number, sequence).pieces.append((sequence, text))
         self.size += len(text)
 
     def _add_provider_part(self, delta: event_pb2.ProviderPartDelta, sequence: int) -> None:
@@ -138,7 +141,7 @@ def _part(block: _Block) -> message_pb2.Part | None:
             part.text = text
         case "refusal", _:
             part.refusal = text
-        case "reasoning", _:
+        case "reasoning" | "", _:
             part.reasoning.text = text
             part.reasoning.redacted = any(redacted for _, _, redacted in block.proofs)
         case "call", message_pb2.ToolCall() as call if block.whole:

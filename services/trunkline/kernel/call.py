@@ -67,7 +67,7 @@ class Authenticator(Protocol):
         """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One call under way.
 

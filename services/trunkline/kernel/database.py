@@ -8,21 +8,64 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
+import inspect
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.ext.asyncio import AsyncSession as PlainSession
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 _WRITES = "trunkline_writes"
 _BUSY_TIMEOUT_MS = 5_000
+
+T = TypeVar("T")
+
+
+class Session(AsyncSession):
+    """A transaction whose statements run to their end before a cancellation takes effect.
+
+    A caller that leaves cancels its handler wherever that waits. In the middle of a
+    statement the driver would lose the connection, and with it the transaction that is
+    open on it and the thread that serves it.
+    """
+
+
+async def _finish(work: Coroutine[Any, Any, T]) -> T:
+    """Wait until some work is done; a cancellation of who waits comes after it."""
+    task = asyncio.create_task(work)
+    interruption: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            interruption = error
+    if interruption is not None:
+        if not task.cancelled():
+            task.exception()  # seen; the cancellation says enough
+        raise interruption
+    return task.result()
+
+
+def _finishing(method: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Awaitable[T]]:
+    """Return a method that runs to its end before a cancellation takes effect."""
+
+    @functools.wraps(method)
+    async def finishing(*args: Any, **kwargs: Any) -> T:
+        return await _finish(method(*args, **kwargs))
+
+    return finishing
+
+
+for _name, _method in inspect.getmembers(AsyncSession, inspect.iscoroutinefunction):
+    if not _name.startswith("_"):
+        setattr(Session, _name, _finishing(_method))
 
 
 class DatabaseError(Exception):
@@ -80,22 +123,22 @@ class Database:
     async def close(self) -> None:
         """Disconnect and give the database free."""
         if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+            engine, self._engine = self._engine, None
+            await _finish(engine.dispose())
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self) -> AsyncIterator[Session]:
         """Open a transaction that writes: committed at the end, rolled back on an error."""
-        async with self._writing, self._session(writes=True) as session, session.begin():
+        async with self._writing, self._session(writes=True) as session:
             yield session
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def read(self) -> AsyncIterator[Session]:
         """Open a transaction that reads: what it sees does not change under it."""
-        async with self._session(writes=False) as session, session.begin():
+        async with self._session(writes=False) as session:
             yield session
 
     async def checkpoint(self) -> bool:
@@ -107,16 +150,8 @@ class Database:
             Whether it was done. False: a reader or another connection was in the way
             for the whole wait, or the disk did not take it.
         """
-        async with self._writing, self._connected().connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Any = raw.driver_connection
-            try:
-                # Past SQLAlchemy, which would open a transaction around it.
-                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
-                    (busy, *_) = await cursor.fetchone()
-            except sqlite3.Error:
-                return False
-            return not busy
+        async with self._writing:
+            return await _finish(_checkpoint(self._connected()))
 
     def _connected(self) -> AsyncEngine:
         """Return the engine of a database that is open."""
@@ -125,11 +160,19 @@ class Database:
         return self._engine
 
     @asynccontextmanager
-    async def _session(self, *, writes: bool) -> AsyncIterator[AsyncSession]:
+    async def _session(self, *, writes: bool) -> AsyncIterator[Session]:
         """Connect with the kind of transaction that is wanted."""
-        bound = self._connected().execution_options(**{_WRITES: writes})
-        async with AsyncSession(bound, expire_on_commit=False) as session:
+        session = Session(
+            self._connected().execution_options(**{_WRITES: writes}), expire_on_commit=False
+        )
+        try:
             yield session
+            await session.commit()
+        except BaseException:
+            await session.rollback()
+            raise
+        finally:
+            await session.close()
 
     def _prepare(self) -> None:
         """Lock and migrate; blocking."""
@@ -177,6 +220,20 @@ class Database:
         upgrade(self.path, self._migrations)
 
 
+async def _checkpoint(engine: AsyncEngine) -> bool:
+    """Empty the log; tell whether nothing was in the way."""
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        try:
+            # Past SQLAlchemy, which would open a transaction around it.
+            async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                (busy, *_) = await cursor.fetchone()
+        except sqlite3.Error:
+            return False
+        return not busy
+
+
 def _read_version(path: Path) -> str | None:
     """Return the schema's version; None: the database is empty."""
     with sqlite3.connect(path) as connection:
@@ -218,7 +275,3 @@ def _on_begin(connection: Any) -> None:
     """
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-Session = AsyncSession
-__all__ = ["Database", "DatabaseError", "PlainSession", "Session"]

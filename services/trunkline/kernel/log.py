@@ -46,5 +46,5 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
 
 def get_logger(name: str) -> Logger:
     """Return the logger of a module, such as `trunkline.inference`."""
-    logger: Logger = structlog.get_logger(logger=name)
+    logger: Logger = structlog.get_logger(source=name)
     return logger

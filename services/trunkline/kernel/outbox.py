@@ -19,9 +19,9 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    select,
     update,
 )
+from sqlmodel import select
 
 from trunkline.kernel.database import Session
 
@@ -60,17 +60,17 @@ class Outbox:
             change: a `Watch…Response` with its kind; `revision` is set here.
         """
         counter = self._counter
-        await session.execute(update(counter).values(value=counter.c.value + 1))
+        await session.exec(update(counter).values(value=counter.c.value + 1))
         revision = await self.revision(session)
         change.revision = revision  # type: ignore[attr-defined] # every Watch…Response has it
         changes = self._changes
         payload = change.SerializeToString()
-        await session.execute(insert(changes).values(revision=revision, payload=payload))
-        await session.execute(delete(changes).where(changes.c.revision <= revision - KEPT_CHANGES))
+        await session.exec(insert(changes).values(revision=revision, payload=payload))
+        await session.exec(delete(changes).where(changes.c.revision <= revision - KEPT_CHANGES))
 
     async def revision(self, session: Session) -> int:
         """Return the revision that holds."""
-        return int((await session.execute(select(self._counter.c.value))).scalar_one())
+        return int((await session.exec(select(self._counter.c.value))).one())
 
     async def after(self, session: Session, revision: int) -> Sequence[tuple[int, bytes]] | None:
         """Return the changes after a revision, oldest first.
@@ -83,10 +83,10 @@ class Outbox:
         latest = await self.revision(session)
         if revision == latest:
             return ()
-        oldest = (await session.execute(select(func.min(changes.c.revision)))).scalar()
+        oldest = (await session.exec(select(func.min(changes.c.revision)))).one()
         if revision > latest or oldest is None or revision < int(oldest) - 1:
             return None
-        rows = await session.execute(
+        rows = await session.exec(
             select(changes.c.revision, changes.c.payload)
             .where(changes.c.revision > revision)
             .order_by(changes.c.revision)

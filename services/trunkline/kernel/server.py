@@ -13,6 +13,7 @@ import ipaddress
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ class Listener:
     def add(self, registrations: Iterable[Registration]) -> None:
         """Register servicers, each with the methods that belong on this listener."""
         for servicer, register in registrations:
+            # It imports the messages, and not the file that declares the service: without
+            # that one the service's options are not known.
+            import_module(register.__module__.removesuffix("_grpc"))
             register(servicer, _Collector(self))
 
     def add_public_tools(self, address: str) -> None:

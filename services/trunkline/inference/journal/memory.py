@@ -123,7 +123,12 @@ class MemoryJournal:
         """Wait until there is another event, or none will follow."""
         waiter = asyncio.get_running_loop().create_future()
         self._readers.append(waiter)
-        await waiter
+        try:
+            await waiter
+        finally:
+            # A reader that leaves a run which is silent must not stay until it speaks.
+            if waiter.cancelled() and waiter in self._readers:
+                self._readers.remove(waiter)
 
     def has_room(self) -> bool:
         """Tell whether more may be read from the provider."""

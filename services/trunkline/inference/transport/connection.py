@@ -98,8 +98,10 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Take note that the server sends no more; the event loop then closes the socket."""
+        """Take note that the server sends no more."""
         self._end()
+        # Nothing is left to be said; with TLS a close in good order could take half a minute.
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed, by whomever."""
@@ -176,7 +178,7 @@ class Connection(asyncio.Protocol):
         if (
             not self.alive
             or reply is None
-            or not reply.reusable
+            or not (reply.ended and reply.reusable)
             or self._transport is None
             or self._transport.get_write_buffer_size()
         ):

@@ -35,7 +35,7 @@ request looks up."""
 
 _Result = TypeVar("_Result")
 _LEAST_SHARE_S: Final = 1.0
-"""What an address gets of the time when there are many."""
+"""What an address gets of the time when there are many, or half of what is left."""
 
 
 class Connector:
@@ -64,7 +64,7 @@ class Connector:
         """Make a connection.
 
         The address is checked, its name resolved, what that gave is checked, and just those
-        addresses are tried, in their order. Each gets an equal part of the time that is left.
+        addresses are tried, in their order. Each gets an equal part of the time that is left, or a second.
 
         Args:
             origin: where to.
@@ -94,7 +94,8 @@ class Connector:
             now = loop.time()
             if first is not None and now >= until:
                 break
-            share = max((until - now) / (len(addresses) - number), _LEAST_SHARE_S)
+            left = until - now
+            share = max(left / (len(addresses) - number), min(left / 2, _LEAST_SHARE_S))
             try:
                 return await _bounded(_dial(url, address, tls, home), min(until, now + share))
             except Unreachable as fault:

@@ -1,0 +1,96 @@
+"""The catalog service: its parts and how they are joined."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from trunkline.catalog.discovery import Discovery
+from trunkline.catalog.models import Models
+from trunkline.catalog.provider_types import load_provider_types
+from trunkline.catalog.providers import Providers
+from trunkline.catalog.publication import Publication
+from trunkline.catalog.servicer import CatalogServicer
+from trunkline.catalog.snapshot import collect_pages
+from trunkline.catalog.tables import outbox
+from trunkline.catalog.v1 import catalog_service_pb2_grpc, watch_pb2
+from trunkline.kernel.database import Database
+from trunkline.kernel.server import Registration
+from trunkline.kernel.service import Surroundings
+from trunkline.kernel.watch import Feed
+from trunkline.views.credentials import CredentialView
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class CatalogService:
+    """Knows what can be asked, and in which order.
+
+    Args:
+        surroundings: of the process.
+
+    Attributes:
+        name: `catalog`.
+    """
+
+    name = "catalog"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        process, clock = surroundings.process, surroundings.clock
+        types = load_provider_types()
+        self._database = Database(self.name, process.data_dir, _MIGRATIONS)
+        self._credentials = CredentialView(
+            surroundings.channel("credential"),
+            clock,
+            max_staleness_s=process.max_security_staleness_s,
+        )
+        feed = Feed(self._database, outbox, watch_pb2.WatchCatalogResponse, collect_pages)
+        self._publication = Publication(self._database, feed, types, self._credentials)
+        self._discovery = Discovery(
+            self._database,
+            self._publication,
+            types,
+            self._credentials,
+            surroundings.channel("inference"),
+            clock,
+        )
+        self._servicer = CatalogServicer(
+            Providers(
+                self._database,
+                self._publication,
+                types,
+                self._credentials,
+                self._discovery,
+                clock,
+            ),
+            Models(self._database, self._publication, types, self._credentials, clock),
+            self._discovery,
+            feed,
+        )
+
+    async def open(self) -> None:
+        """Open the store.
+
+        Raises:
+            DatabaseError: the database cannot be opened.
+        """
+        await self._database.open()
+
+    def registrations(self) -> list[Registration]:
+        """Return the servicer with what registers it."""
+        return [(self._servicer, catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server)]
+
+    async def run(self) -> None:
+        """Follow the credentials, tell what they change, and read lists that are due."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._credentials.follower.run())
+            tasks.create_task(self._publication.run())
+            tasks.create_task(self._discovery.run())
+
+    async def drain(self, grace: float) -> None:
+        """Return at once: every call ends by itself, and every change is whole."""
+        del grace
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._database.close()

@@ -1,0 +1,205 @@
+"""Write changes, and tell the watchers what follows from them, in one transaction.
+
+A provider's state and notes follow from its models and keys, the default route from all
+of them. Nothing that follows is stored as such: it is derived again after every change
+and compared with what the watchers were last told, and a difference is a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from trunkline.catalog import model_store, provider_store
+from trunkline.catalog.answers import (
+    Standing,
+    describe_model,
+    describe_provider,
+    judge_credential,
+    recall_standing,
+)
+from trunkline.catalog.provider_types import ProviderTypes
+from trunkline.catalog.records import Glance, ModelCount, StoredModel, StoredProvider
+from trunkline.catalog.routes import DEFAULT_TARGET, Connected, candidates_of, plan_default
+from trunkline.catalog.tables import outbox
+from trunkline.catalog.v1 import provider_pb2, watch_pb2
+from trunkline.kernel.database import Database, Session
+from trunkline.kernel.log import get_logger
+from trunkline.kernel.watch import Feed
+from trunkline.views.credentials import CredentialView
+
+log = get_logger("trunkline.catalog")
+
+_RENEWED_AT_ONCE = 200
+_RETRY_S = 1.0
+
+
+class Publication:
+    """Writes and tells.
+
+    Args:
+        database: of the catalog.
+        feed: woken after a change was committed.
+        types: of providers.
+        credentials: the view of keys; its changes are told from `run`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        feed: Feed,
+        types: ProviderTypes,
+        credentials: CredentialView,
+    ) -> None:
+        self._database = database
+        self._feed = feed
+        self._types = types
+        self._credentials = credentials
+        self._credentials_changed = asyncio.Event()
+        credentials.on_change(self._credentials_changed.set)
+
+    def wake(self) -> None:
+        """Let the watchers see what was committed."""
+        self._feed.wake()
+
+    async def save(
+        self,
+        session: Session,
+        *,
+        provider: StoredProvider | None = None,
+        new_models: Sequence[StoredModel] = (),
+        changed_models: Sequence[StoredModel] = (),
+        deleted_provider: str = "",
+    ) -> None:
+        """Write what changed and what follows from it; call `wake` after the commit.
+
+        Args:
+            session: a writing transaction.
+            provider: new or changed; None: none is.
+            new_models: that are not stored yet.
+            changed_models: that are.
+            deleted_provider: goes with its models; empty: none does.
+        """
+        if provider is not None:
+            await provider_store.put_provider(session, provider)
+        if deleted_provider:
+            await model_store.delete_models(session, deleted_provider)
+            await provider_store.delete_provider(session, deleted_provider)
+        new, changed = _described(new_models), _described(changed_models)
+        await model_store.insert_models(session, new)
+        await model_store.update_models(session, changed)
+        connected, default_model, glances = await self._tell_providers(session)
+        for stored, payload in (*new, *changed):
+            del stored
+            change = watch_pb2.WatchCatalogResponse()
+            change.model.ParseFromString(payload)
+            await outbox.append(session, change)
+        await self._tell_route(session, connected, default_model, glances)
+        if deleted_provider:
+            await outbox.append(
+                session, watch_pb2.WatchCatalogResponse(deleted_provider=deleted_provider)
+            )
+
+    async def run(self) -> None:
+        """Tell what changed while nobody looked, then what the credentials change."""
+        pending_renewal = True
+        while True:
+            try:
+                if pending_renewal:
+                    await self._renew()
+                    pending_renewal = False
+                await self._credentials_changed.wait()
+                self._credentials_changed.clear()
+                async with self._database.write() as session:
+                    await self.save(session)
+                self.wake()
+            except SQLAlchemyError as error:
+                log.error("catalog_not_written", error=type(error).__name__)
+                self._credentials_changed.set()
+                await asyncio.sleep(_RETRY_S)
+
+    async def _renew(self) -> None:
+        """Tell what a new release says otherwise of what is stored."""
+        after = ("", "")
+        while True:
+            async with self._database.write() as session:
+                models = await model_store.next_models(session, after, _RENEWED_AT_ONCE)
+                differing = [
+                    stored
+                    for (stored, published), (_, payload) in zip(
+                        models, _described([stored for stored, _ in models]), strict=True
+                    )
+                    if published != payload
+                ]
+                await self.save(session, changed_models=differing)
+            self.wake()
+            if len(models) < _RENEWED_AT_ONCE:
+                return
+            after = (models[-1][0].provider, models[-1][0].id)
+
+    async def _tell_providers(
+        self, session: Session
+    ) -> tuple[list[Connected], str, Mapping[str, Glance]]:
+        """Tell which providers differ; return what the route follows from."""
+        stored = await provider_store.all_providers(session)
+        counts = await model_store.count_models(session)
+        default = await model_store.find_default(session)
+        default_name = "" if default is None else default.name
+        connected = [
+            Connected(
+                provider,
+                self._types.of_stored(provider.type),
+                self._standing(provider.name, published),
+            )
+            for provider, published in stored
+        ]
+        glances = await model_store.glance_at(session, candidates_of(connected, default_name))
+        for entry, (provider, published) in zip(connected, stored, strict=True):
+            described = describe_provider(
+                provider,
+                entry.kind,
+                entry.standing,
+                counts.get(provider.name, ModelCount()),
+                glances.get(f"{provider.name}/{provider.default_model}"),
+            )
+            payload = described.SerializeToString(deterministic=True)
+            if payload != published:
+                await provider_store.put_published(session, provider.name, payload)
+                await outbox.append(session, watch_pb2.WatchCatalogResponse(provider=described))
+        return connected, default_name, glances
+
+    async def _tell_route(
+        self,
+        session: Session,
+        connected: Sequence[Connected],
+        default_model: str,
+        glances: Mapping[str, Glance],
+    ) -> None:
+        """Tell where a request without a model goes, when that differs."""
+        route = plan_default(connected, default_model, glances)
+        published = await provider_store.find_route(session, DEFAULT_TARGET)
+        payload = None if route is None else route.SerializeToString(deterministic=True)
+        if payload == published:
+            return
+        if payload is None:
+            await provider_store.delete_route(session, DEFAULT_TARGET)
+            change = watch_pb2.WatchCatalogResponse(deleted_route=DEFAULT_TARGET)
+        else:
+            await provider_store.put_route(session, DEFAULT_TARGET, payload)
+            change = watch_pb2.WatchCatalogResponse(route=route)
+        await outbox.append(session, change)
+
+    def _standing(self, name: str, published: bytes) -> Standing:
+        """Return a provider's standing: what was last told, until the first view has come."""
+        if self._credentials.follower.is_ready:
+            return judge_credential(self._credentials.central(name))
+        return recall_standing(provider_pb2.Provider.FromString(published).state)
+
+
+def _described(models: Sequence[StoredModel]) -> list[tuple[StoredModel, bytes]]:
+    """Return models with what their watchers are told."""
+    return [
+        (stored, describe_model(stored).SerializeToString(deterministic=True)) for stored in models
+    ]
