@@ -68,8 +68,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TARGET_NOT_FOUND: _ErrorReason.ValueType  # 13
     """NOT_FOUND: no such role, agent or chain. Metadata: `kind`, `name`."""
     ERROR_REASON_NO_PROVIDER: _ErrorReason.ValueType  # 14
-    """FAILED_PRECONDITION: nothing is connected. Metadata: `options`, the
-    provider types that can be (comma-separated).
+    """FAILED_PRECONDITION: the request names no model, and no provider is connected
+    that answers by default.
     """
     ERROR_REASON_NO_CREDENTIAL: _ErrorReason.ValueType  # 15
     """FAILED_PRECONDITION: key policy leaves caller and user without a key. Metadata:
@@ -108,8 +108,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `model`, `provider_code`.
     """
     ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 24
-    """INVALID_ARGUMENT: no candidate's window holds the prompt. Metadata:
-    `input_tokens`, `largest_window`.
+    """INVALID_ARGUMENT: no candidate's window holds the prompt. Metadata: `model`, and
+    `input_tokens`, `largest_window` as far as they are known.
     """
     ERROR_REASON_CONTINUATION_NOT_ALLOWED: _ErrorReason.ValueType  # 25
     """ABORTED: the answer broke off after content was delivered and the caller's
@@ -239,8 +239,8 @@ ERROR_REASON_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 12
 ERROR_REASON_TARGET_NOT_FOUND: ErrorReason.ValueType  # 13
 """NOT_FOUND: no such role, agent or chain. Metadata: `kind`, `name`."""
 ERROR_REASON_NO_PROVIDER: ErrorReason.ValueType  # 14
-"""FAILED_PRECONDITION: nothing is connected. Metadata: `options`, the
-provider types that can be (comma-separated).
+"""FAILED_PRECONDITION: the request names no model, and no provider is connected
+that answers by default.
 """
 ERROR_REASON_NO_CREDENTIAL: ErrorReason.ValueType  # 15
 """FAILED_PRECONDITION: key policy leaves caller and user without a key. Metadata:
@@ -279,8 +279,8 @@ ERROR_REASON_CONTENT_FILTERED: ErrorReason.ValueType  # 23
 `model`, `provider_code`.
 """
 ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 24
-"""INVALID_ARGUMENT: no candidate's window holds the prompt. Metadata:
-`input_tokens`, `largest_window`.
+"""INVALID_ARGUMENT: no candidate's window holds the prompt. Metadata: `model`, and
+`input_tokens`, `largest_window` as far as they are known.
 """
 ERROR_REASON_CONTINUATION_NOT_ALLOWED: ErrorReason.ValueType  # 25
 """ABORTED: the answer broke off after content was delivered and the caller's
