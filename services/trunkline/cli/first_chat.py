@@ -75,6 +75,7 @@ class FirstChat:
         else:
             return
         await self._save_key()
+        await self._await_connected()
 
     async def leave_when_real(self) -> None:
         """Remove the sandbox when the first real provider is verified; else wait for ever."""
@@ -121,6 +122,15 @@ class FirstChat:
                 await asyncio.sleep(0.02)
             else:
                 return
+
+    async def _await_connected(self) -> None:
+        """Return when the catalog knows of the key and has read the list of models."""
+        deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
+        while asyncio.get_running_loop().time() < deadline:
+            provider = await self._provider()
+            if provider is None or provider.model_count:
+                return
+            await asyncio.sleep(0.02)
 
     async def _await_real_provider(self) -> None:
         """Return when a provider that is no sandbox is verified."""

@@ -89,6 +89,7 @@ async def _up(source: Source, *, sandbox: bool) -> None:
     credential = suite.services["credential"]
     assert isinstance(credential, CredentialService)
     token = credential.admin_token_path.read_text().strip()
+    _say(f"Trunkline is serving on {suite.address}.")
     async with _stopping() as stop, grpc.aio.insecure_channel(suite.address) as channel:
         first_chat = FirstChat(channel, token)
         leaving: asyncio.Task[None] | None = None
@@ -134,7 +135,6 @@ async def _greet(
         if provider.state != provider_pb2.CONNECTION_STATE_NOT_CONNECTED
     ]
     names = ", ".join(provider.name for provider in connected) or "none yet"
-    _say(f"Trunkline is serving on {suite.address}.")
     _say(f"  data                {suite.process.data_dir}")
     _say(f"  admin token         {credential.admin_token_path}")
     _say(f"  key-encryption key  {credential.key_location}")

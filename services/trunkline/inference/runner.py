@@ -280,6 +280,13 @@ class Runner:
                 await run.journal.wait_room()
         ending = decoder.end(drafts)
         self._append(run, attempt)
+        if attempt.first_token is None and ending.finish_reason == result_pb2.FINISH_REASON_STOP:
+            raise ProviderFailed(
+                failure_pb2.AttemptFailure(
+                    kind=failure_pb2.ERROR_KIND_BROKEN_STREAM,
+                    message="The provider ended its answer without a word.",
+                )
+            )
         record = self._record(attempt, result_pb2.ATTEMPT_OUTCOME_COMPLETED)
         usage = ending.usage or result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN)
         record.usage.CopyFrom(usage)

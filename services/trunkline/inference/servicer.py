@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,6 +29,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 RUN_ID = "trunkline-run-id"
 _DEFAULT_PAGE = 50
+_RUN = re.compile(r"run_[0-9A-Za-z]{1,64}")
 
 
 class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
@@ -122,6 +124,8 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
                 },
             )
         before = _read_token(request.page_token)
+        if before and not _RUN.fullmatch(before):
+            raise _bad_token()
         since = request.start_time.ToNanoseconds() if request.HasField("start_time") else 0
         size = request.page_size or _DEFAULT_PAGE
         response = run_pb2.ListRunsResponse()
@@ -202,8 +206,8 @@ def _read_token(token: str) -> str:
         InvalidArgument: naming `page_token`.
     """
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, UnicodeError, ValueError):
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
         raise _bad_token() from None
 
 

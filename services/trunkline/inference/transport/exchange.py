@@ -41,6 +41,7 @@ class Exchange:
         "_head_only",
         "_headers",
         "_loop",
+        "_parted",
         "_pool",
         "_reply",
         "_timer",
@@ -61,6 +62,8 @@ class Exchange:
         # looks where the deadline is by then.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        # The owner reads no more; the place in the pool may be given back a little later.
+        self._parted = False
         self._closed = False
 
     @property
@@ -136,7 +139,7 @@ class Exchange:
         """
         reply = self._reply
         while not reply.parts:
-            if self._closed:
+            if self._parted:
                 raise Broken(BrokenReason.CLOSED)
             if reply.ended:
                 return b""
@@ -205,7 +208,7 @@ class Exchange:
         """
         if self._closed:
             return
-        self._closed = True
+        self._parted = self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -223,10 +226,12 @@ class Exchange:
         Formats have end marks of their own, and what follows them is the empty chunk. Waiting for
         it costs nobody time and saves the next request a connection. So the rest is dropped as it
         comes; when there is more of it than an end, or it stays away for a quarter of a second, the
-        exchange is closed.
+        exchange is closed. Doing it twice does nothing.
         """
-        self._deadline = self._loop.time() + _REST_S
-        self._drop_rest(0)
+        if not self._parted:
+            self._parted = True
+            self._deadline = self._loop.time() + _REST_S
+            self._drop_rest(0)
 
     def _drop_rest(self, dropped: int) -> None:
         """Drop what has come, and wait for more where that is worth it."""

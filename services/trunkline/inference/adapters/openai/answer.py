@@ -124,7 +124,7 @@ class Answer:
         """Take in the finish reason: what was begun is whole now or never will be.
 
         Args:
-            raw: the provider's word; empty when a whole document has none.
+            raw: the provider's word; empty where xAI has none beside its calls.
             drafts: takes the ends of calls.
 
         Raises:

@@ -22,7 +22,7 @@ from trunkline.inference.v1 import chat_pb2, result_pb2
 MAX_BODY: Final = 32 * 1024 * 1024
 """The longest answer without a stream, in bytes."""
 
-_MAX_HEAD: Final = 4096
+_MAX_HEAD: Final = 64 * 1024
 _DONE: Final = b"[DONE]"
 
 # OpenRouter and Mistral; DeepSeek when it is overloaded.
@@ -65,19 +65,22 @@ class StreamDecoder:
         self._skipped = False
         self._usage: Json | None = None
         # The start of the body until it proves to be a stream of events.
-        self._head: bytes | None = b""
+        self._head: bytearray | None = bytearray()
 
     def feed(self, data: bytes, drafts: Drafts) -> None:
         """Decode the next bytes; see `Decoder.feed`."""
         try:
             frames = self._frames.feed(data)
         except FrameTooLong:
+            if self.finished:
+                self.complete = True
+                return
             raise broken(self._target, "has a frame that is too long") from None
         if self._head is not None:
             if frames:
                 self._head = None
-            elif len(self._head) < _MAX_HEAD:
-                self._head = (self._head + data)[:_MAX_HEAD]
+            else:
+                self._head += data[: _MAX_HEAD - len(self._head)]
         answer = self._answer
         for frame in frames:
             if self.complete:
@@ -155,7 +158,7 @@ class StreamDecoder:
         """Return the failure of a body that ended too early."""
         if self._head is None:
             return broken(self._target, "broke off before its end")
-        head = self._head.strip()
+        head = bytes(self._head).strip()
         if not head:
             return broken(self._target, "is empty")
         # An error, or what else stands in the place of a stream of events.
@@ -168,10 +171,7 @@ class StreamDecoder:
 
 
 class WholeDecoder:
-    """The reading of an answer that comes as one JSON document; see `Decoder`.
-
-    The document's own end proves that it is whole, so that a finish reason may be missing.
-    """
+    """The reading of an answer that comes as one JSON document; see `Decoder`."""
 
     __slots__ = ("_answer", "_body", "_target", "complete", "finished")
 
@@ -205,7 +205,10 @@ class WholeDecoder:
                 raise in_stream(self._target, words, body)
         if chunk is None or choice is None or choice.message is None:
             raise broken(self._target, "is no chat completion", body)
-        reason = choice.finish_reason or ""
+        reason = choice.finish_reason
+        # xAI ends with "" when it calls tools; the document's own end must do there.
+        if reason is None or not (reason or choice.message.tool_calls):
+            raise broken(self._target, "ended without a finish reason")
         if reason in _FAILED:
             raise in_stream(self._target, Words(codes=(reason,)), body)
         self._answer.add(choice.message, drafts)

@@ -1,0 +1,81 @@
+"""What holds for the whole suite: nothing skips where all is required, and no key leaks.
+
+Every key that a test uses holds one of the canaries of `support.canary`. What the suite
+wrote is searched for them when it ends, and the arguments of its processes while it
+runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from support.canary import ArgumentWatch, find_leaks
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where everything is required."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _all_required():
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and TRUNKLINE_REQUIRE_ALL is set"
+    return report
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin to watch the arguments of this session's processes."""
+    watch = ArgumentWatch()
+    watch.start()
+    session.config.stash[_WATCH] = watch
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Search what the session wrote; a leak fails it."""
+    seen = session.config.stash[_WATCH].stop()
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    base: Path | None = getattr(factory, "_basetemp", None)
+    leaks = [*seen, *(find_leaks(base) if base is not None else ())]
+    if leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_LEAKS] = leaks
+        worker = getattr(session.config, "workeroutput", None)
+        if worker is not None:
+            worker["leaks"] = leaks
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over what a worker found."""
+    leaks = getattr(node, "workeroutput", {}).get("leaks", [])
+    if leaks:
+        config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist's WorkerController
+        config.stash.setdefault(_LEAKS, []).extend(leaks)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where a canary was found."""
+    for leak in terminalreporter.config.stash.get(_LEAKS, []):
+        terminalreporter.write_line(f"LEAK {leak}", red=True)
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_sessionfinish")
+def fail_on_leaks(session: pytest.Session) -> None:
+    """Let a leak that a worker found fail the whole run."""
+    if session.config.stash.get(_LEAKS, []):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _all_required() -> bool:
+    """Tell whether nothing may skip."""
+    return os.environ.get("TRUNKLINE_REQUIRE_ALL") == "1"
+
+
+_WATCH = pytest.StashKey[ArgumentWatch]()
+_LEAKS = pytest.StashKey[list[str]]()
