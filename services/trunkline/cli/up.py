@@ -88,16 +88,22 @@ async def _up(source: Source, *, sandbox: bool) -> None:
     await suite.start()
     credential = suite.services["credential"]
     assert isinstance(credential, CredentialService)
-    token = credential.admin_token_path.read_text().strip()
     _say(f"Trunkline is serving on {suite.address}.")
     async with _stopping() as stop, grpc.aio.insecure_channel(suite.address) as channel:
+        token = _admin_token(credential)
         first_chat = FirstChat(channel, token)
         leaving: asyncio.Task[None] | None = None
         try:
-            if sandbox:
-                await first_chat.start(fresh=fresh)
-                leaving = asyncio.create_task(first_chat.leave_when_real())
-            await _greet(suite, credential, channel, token)
+            try:
+                if sandbox:
+                    await first_chat.start(fresh=fresh)
+                    leaving = asyncio.create_task(first_chat.leave_when_real())
+                connected = await _connected(channel, token)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                    raise
+                connected = None  # the operator took the first token away
+            _greet(suite, credential, connected)
             await stop.wait()
             sys.stderr.write("Stopping.\n")
         finally:
@@ -119,27 +125,45 @@ async def _serve(source: Source, names: Sequence[str]) -> None:
             await suite.stop()
 
 
-async def _greet(
-    suite: Suite, credential: CredentialService, channel: grpc.aio.Channel, token: str
-) -> None:
-    """Say where everything is, and what to do next."""
+def _admin_token(credential: CredentialService) -> str:
+    """Return the token of the config directory; empty: it is not there any more."""
+    try:
+        return credential.admin_token_path.read_text().strip()
+    except OSError:
+        return ""
+
+
+async def _connected(channel: grpc.aio.Channel, token: str) -> list[str]:
+    """Return the names of the providers that have a key."""
     stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
     listed = await stub.ListProviders(
-        provider_pb2.ListProvidersRequest(),
+        provider_pb2.ListProvidersRequest(page_size=1000),
         metadata=(("authorization", f"Bearer {token}"),),
         timeout=_TIMEOUT_S,
     )
-    connected = [
-        provider
+    return [
+        provider.name
         for provider in listed.providers
         if provider.state != provider_pb2.CONNECTION_STATE_NOT_CONNECTED
     ]
-    names = ", ".join(provider.name for provider in connected) or "none yet"
+
+
+def _greet(suite: Suite, credential: CredentialService, connected: list[str] | None) -> None:
+    """Say where everything is, and what to do next.
+
+    Args:
+        suite: that serves.
+        credential: of it.
+        connected: names of providers; None: we may not ask.
+    """
     _say(f"  data                {suite.process.data_dir}")
     _say(f"  admin token         {credential.admin_token_path}")
     _say(f"  key-encryption key  {credential.key_location}")
-    _say(f"  providers           {names}")
-    if any(provider.name == "sandbox" for provider in connected):
+    if connected is None:
+        _say("  providers           only an administrator's token can tell: trunkline status")
+    else:
+        _say(f"  providers           {', '.join(connected) or 'none yet'}")
+    if connected and "sandbox" in connected:
         _say("Chat with the sandbox, which needs no key and no network:")
         _say("  trunkline chat --model sandbox/ok Hello")
         _say(
