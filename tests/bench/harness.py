@@ -1,0 +1,364 @@
+"""The measuring: starts the processes, runs the ways in turn, and judges the figures.
+
+The gateway under test has a core of its own; the load and the stand-in share another. In every
+round the ways are measured beside each other, by turns and in changing order, in processes that
+were started for the round: so what else the machine does hits all of them, and memory is measured
+before anything else has grown. Medians over the rounds are compared.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench.child import Answer, Child, pinned
+from bench.figures import (
+    BURST,
+    FIGURES,
+    FIRST_CONTENT,
+    MEMORY,
+    PACED,
+    SERVING_AGAIN,
+    SERVING_FRESH,
+    UNARY,
+    Samples,
+    Verdict,
+    Way,
+)
+from bench.gateway import Gateway, Up
+from bench.load import (
+    BurstMeasure,
+    FirstContentMeasure,
+    PacedMeasure,
+    Parting,
+    Question,
+    UnaryMeasure,
+)
+from bench.targets import DirectRoute, GatewayRoute, Route
+
+
+class Part(StrEnum):
+    """A part of the bench that can be asked for alone."""
+
+    SERVING = "serving"
+    PACED = "paced"
+    BURST = "burst"
+    UNARY = "unary"
+    TTFT = "ttft"
+
+
+_PARTS: Final = {
+    SERVING_FRESH: Part.SERVING,
+    SERVING_AGAIN: Part.SERVING,
+    PACED: Part.PACED,
+    MEMORY: Part.PACED,
+    BURST: Part.BURST,
+    UNARY: Part.UNARY,
+    FIRST_CONTENT: Part.TTFT,
+}
+
+
+# A busy moment is no slow machine.
+_CHECKS: Final = 3
+
+
+class BenchStopped(Exception):
+    """The bench cannot say anything about the gateway; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        parts: what.
+        gateway: measure (c); else (a) and (b) only.
+        rounds: how often all of it but the paced streams.
+        paced_rounds: how many of the rounds have paced streams, the first ones.
+        samples: samples of each round, of unary chats and of bursts.
+        unary_chats: chats of one sample.
+        paced_words: events of a paced stream; they must last longer than the windows.
+        paced_windows: samples of paced streams, of 1 s each.
+        ttft_times: streams of one measure, on each way.
+        limit_seconds: how long all of it may take.
+    """
+
+    parts: frozenset[Part]
+    gateway: bool
+    rounds: int
+    paced_rounds: int
+    samples: int
+    unary_chats: int
+    paced_words: int
+    paced_windows: int
+    ttft_times: int
+    limit_seconds: int
+
+    @classmethod
+    def whole(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
+        """Return the plan whose figures count: at most 6 minutes."""
+        return cls(
+            parts=parts,
+            gateway=gateway,
+            rounds=5,
+            paced_rounds=5,
+            samples=4,
+            unary_chats=400,
+            paced_words=48,
+            paced_windows=6,
+            ttft_times=150,
+            limit_seconds=360,
+        )
+
+    @classmethod
+    def quick(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
+        """Return a plan of less than a minute."""
+        return cls(
+            parts=parts,
+            gateway=gateway,
+            rounds=2,
+            paced_rounds=1,
+            samples=3,
+            unary_chats=200,
+            paced_words=30,
+            paced_windows=3,
+            ttft_times=60,
+            limit_seconds=60,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Which core does what."""
+
+    gateway: int
+    load: int
+
+    @classmethod
+    def choose(cls) -> Cores:
+        """Take the first and the last core that this process may use.
+
+        Raises:
+            BenchStopped: there is only one.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            raise BenchStopped("The bench needs two cores: one for the gateway, one for the load.")
+        return cls(gateway=cores[0], load=cores[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    """A gateway under test, as the load sees it.
+
+    Attributes:
+        way: which of the ways it is.
+        route: how the load reaches it.
+        pid: its process.
+        count: reads its counters; None when it has none.
+    """
+
+    way: Way
+    route: GatewayRoute
+    pid: int
+    count: Callable[[], Answer] | None
+
+
+class Bench:
+    """One run of the bench.
+
+    Args:
+        plan: how much is measured.
+        up: how the gateway is started.
+        say: told about progress, line by line.
+    """
+
+    def __init__(self, plan: Plan, up: Up, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._up = up
+        self._say = say
+        self._cores = Cores.choose()
+        self.samples = Samples()
+
+    def run(self) -> list[Verdict]:
+        """Measure, and return a verdict for each figure that was asked for.
+
+        Raises:
+            BenchStopped: the bare relay is slower than it must be, or the machine is too small.
+            ChildFailed: a process of the bench failed.
+        """
+        _allow_open_files()
+        with ExitStack() as stack:
+            # Out of the gateway's way: this process looks at files while the gateway starts.
+            stack.enter_context(pinned(self._cores.load))
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            standin = stack.enter_context(Child("bench.standin", cpu=self._cores.load))
+            load = stack.enter_context(Child("bench.load", cpu=self._cores.load))
+            direct = DirectRoute(standin.greeting["address"])
+            self._check_relay(load, direct)
+            for turn in range(self._plan.rounds):
+                self._say(f"round {turn + 1} of {self._plan.rounds}")
+                with (
+                    self._contenders(turn, direct, home) as contenders,
+                    self._connections(load),
+                ):
+                    self._measure(load, direct, contenders, turn)
+            if Part.BURST in self._plan.parts:
+                self._measure_joining_relay(load, direct)
+        return [
+            self.samples.judge(figure)
+            for figure in FIGURES
+            if _PARTS[figure] in self._plan.parts
+            and (self._plan.gateway or figure.ratio_limit is not None)
+        ]
+
+    def _check_relay(self, load: Child, direct: DirectRoute) -> None:
+        """Stop before anything is measured when the bare relay is not what it must be."""
+        self._say("the bare relay alone")
+        failure = None
+        with self._relay(direct) as relay, self._connections(load):
+            self._warm(load, relay)
+            for _ in range(_CHECKS):
+                trial = Samples()
+                for _ in range(self._plan.samples):
+                    self._sample_burst(load, relay, trial)
+                    self._sample_unary(load, relay, trial)
+                failure = trial.find_slow_relay()
+                if failure is None:
+                    return
+        raise BenchStopped(f"{failure} This machine is too slow, or too busy with other things.")
+
+    @contextmanager
+    def _relay(self, direct: DirectRoute, *arguments: str) -> Iterator[_Contender]:
+        core = self._cores.gateway
+        with Child("bench.relay", direct.address, *arguments, cpu=core) as child:
+            route = GatewayRoute(child.greeting["address"])
+            yield _Contender(Way.RELAY, route, child.pid, child.ask)
+
+    @contextmanager
+    def _contenders(self, turn: int, direct: DirectRoute, home: Path) -> Iterator[list[_Contender]]:
+        with ExitStack() as stack:
+            contenders = [stack.enter_context(self._relay(direct))]
+            if self._plan.gateway:
+                place = home / str(turn)
+                place.mkdir()
+                core, up = self._cores.gateway, self._up
+                with Gateway(place, cpu=core, up=up) as fresh:
+                    self.samples.add(SERVING_FRESH, Way.GATEWAY, fresh.serving_seconds)
+                    fresh.connect_standin(direct.address)
+                again = stack.enter_context(Gateway(place, cpu=core, up=up))
+                self.samples.add(SERVING_AGAIN, Way.GATEWAY, again.serving_seconds)
+                again.wait_for_chat()
+                contenders.append(_Contender(Way.GATEWAY, again.route, again.pid, None))
+            yield contenders if turn % 2 == 0 else contenders[::-1]
+
+    @contextmanager
+    def _connections(self, load: Child) -> Iterator[None]:
+        """Have the load close its connections before what it is connected to stops."""
+        yield
+        _ask(load, Parting())
+
+    def _measure(
+        self, load: Child, direct: DirectRoute, contenders: list[_Contender], turn: int
+    ) -> None:
+        parts = self._plan.parts
+        for contender in contenders:
+            self._warm(load, contender)
+        if Part.PACED in parts and turn < self._plan.paced_rounds:
+            for contender in contenders:
+                self._measure_paced(load, contender)
+        for _ in range(self._plan.samples):
+            if Part.BURST in parts:
+                for contender in contenders:
+                    self._sample_burst(load, contender, self.samples)
+            if Part.UNARY in parts:
+                for contender in contenders:
+                    self._sample_unary(load, contender, self.samples)
+        if Part.TTFT in parts:
+            self._time_first_content(load, direct, contenders)
+
+    def _warm(self, load: Child, contender: _Contender) -> None:
+        """Have every path taken once, so that no measure pays for a first time."""
+        route = contender.route
+        _ask(load, UnaryMeasure(route, chats=64))
+        for _ in range(4):
+            _ask(load, BurstMeasure(route, streams=16, words=8))
+
+    def _sample_unary(self, load: Child, contender: _Contender, samples: Samples) -> None:
+        measure = UnaryMeasure(contender.route, contender.pid, chats=self._plan.unary_chats)
+        cost = _ask(load, measure)
+        samples.add(UNARY, contender.way, cost["cpu_ns"] / cost["events"] / 1e3)
+
+    def _sample_burst(self, load: Child, contender: _Contender, samples: Samples) -> None:
+        # The connections of 64 streams, opened before what they cost is counted.
+        _ask(load, BurstMeasure(contender.route, words=8))
+        before = contender.count() if contender.count is not None else None
+        cost = _ask(load, BurstMeasure(contender.route, contender.pid))
+        way, notes = contender.way, samples.notes
+        samples.add(BURST, way, cost["cpu_ns"] / cost["events"] / 1e3)
+        if before is not None and contender.count is not None:
+            reads = contender.count()["reads"] - before["reads"]
+            notes[f"({way}) burst events per upstream read"].append(cost["events"] / reads)
+        notes[f"({way}) burst events per message"].append(cost["events"] / cost["messages"])
+        busy = cost["cpu_ns"] / cost["wall_ns"]
+        notes[f"({way}) burst, share of its core taken"].append(busy)
+
+    def _measure_paced(self, load: Child, contender: _Contender) -> None:
+        measure = PacedMeasure(
+            contender.route,
+            contender.pid,
+            words=self._plan.paced_words,
+            windows=self._plan.paced_windows,
+        )
+        cost = _ask(load, measure)
+        samples, way = self.samples, contender.way
+        for window in cost["windows"]:
+            samples.add(PACED, way, window["cpu_ns"] / window["events"] / 1e3)
+        samples.add(MEMORY, way, cost["rss_bytes"] / measure.streams / 1024)
+        samples.notes[f"({way}) paced, 99 of 100 gaps between events below, ms"].append(
+            cost["gap_p99_ms"]
+        )
+
+    def _time_first_content(
+        self, load: Child, direct: DirectRoute, contenders: list[_Contender]
+    ) -> None:
+        ways = [Way.DIRECT, *(contender.way for contender in contenders)]
+        routes: list[Route] = [direct, *(contender.route for contender in contenders)]
+        answer = _ask(load, FirstContentMeasure(routes, times=self._plan.ttft_times))
+        for way, times in zip(ways, answer["ns"], strict=True):
+            self.samples.add(FIRST_CONTENT, way, *(time / 1e3 for time in times))
+
+    def _measure_joining_relay(self, load: Child, direct: DirectRoute) -> None:
+        """Measure, for information, the relay that writes one message for each read."""
+        self._say("the bare relay, one message for each read")
+        joined = Samples()
+        with self._relay(direct, "--per-read") as relay, self._connections(load):
+            self._warm(load, relay)
+            for _ in range(self._plan.samples):
+                self._sample_burst(load, relay, joined)
+        burst = joined.judge(BURST)
+        self.samples.notes["(b) one message per read: burst, ms per 1,000"] = [
+            burst.medians[Way.RELAY],
+            *burst.spreads[Way.RELAY],
+        ]
+        per_read = joined.notes["(b) burst events per upstream read"]
+        self.samples.notes["(b) one message per read: events per upstream read"] = per_read
+
+
+def _ask(load: Child, measure: Question) -> dict[str, Any]:
+    return load.ask(msgspec.to_builtins(measure), limit_seconds=60.0)
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files as far as it goes: 1,000 streams are 1,000 sockets upstream."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
