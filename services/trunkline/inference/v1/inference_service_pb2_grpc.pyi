@@ -40,10 +40,12 @@ class InferenceServiceStub:
     PROVIDER_REJECTED, PROVIDER_UNAUTHORIZED, PROVIDER_QUOTA, CONTENT_FILTERED,
     CONTEXT_TOO_LONG, CONTINUATION_NOT_ALLOWED, RUN_CANCELLED, RUN_TIMED_OUT,
     LIMIT_REACHED, TAKEOVERS_EXHAUSTED, JOURNAL_UNAVAILABLE, SECURITY_VIEW_STALE and
-    PEER_UNAVAILABLE. The initial metadata of every run's call, sent before the
-    provider is asked, carries its id as `trunkline-run-id`, and
-    `trunkline-attached: true` when an idempotency key attached the call to a run
-    that had begun. A call's deadline bounds that call and never the run.
+    PEER_UNAVAILABLE. The initial metadata of every call of a run that one can come
+    back to, sent before the provider is asked, carries its id as `trunkline-run-id`,
+    and `trunkline-attached: true` when an idempotency key attached the call to a run
+    that had begun. The run of a unary Chat without grace ends with its call: its id
+    stands in the answer and in the metadata of its errors. A call's deadline bounds
+    that call and never the run.
     """
 
     @_typing.overload
@@ -102,10 +104,12 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     PROVIDER_REJECTED, PROVIDER_UNAUTHORIZED, PROVIDER_QUOTA, CONTENT_FILTERED,
     CONTEXT_TOO_LONG, CONTINUATION_NOT_ALLOWED, RUN_CANCELLED, RUN_TIMED_OUT,
     LIMIT_REACHED, TAKEOVERS_EXHAUSTED, JOURNAL_UNAVAILABLE, SECURITY_VIEW_STALE and
-    PEER_UNAVAILABLE. The initial metadata of every run's call, sent before the
-    provider is asked, carries its id as `trunkline-run-id`, and
-    `trunkline-attached: true` when an idempotency key attached the call to a run
-    that had begun. A call's deadline bounds that call and never the run.
+    PEER_UNAVAILABLE. The initial metadata of every call of a run that one can come
+    back to, sent before the provider is asked, carries its id as `trunkline-run-id`,
+    and `trunkline-attached: true` when an idempotency key attached the call to a run
+    that had begun. The run of a unary Chat without grace ends with its call: its id
+    stands in the answer and in the metadata of its errors. A call's deadline bounds
+    that call and never the run.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -160,10 +164,12 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     PROVIDER_REJECTED, PROVIDER_UNAUTHORIZED, PROVIDER_QUOTA, CONTENT_FILTERED,
     CONTEXT_TOO_LONG, CONTINUATION_NOT_ALLOWED, RUN_CANCELLED, RUN_TIMED_OUT,
     LIMIT_REACHED, TAKEOVERS_EXHAUSTED, JOURNAL_UNAVAILABLE, SECURITY_VIEW_STALE and
-    PEER_UNAVAILABLE. The initial metadata of every run's call, sent before the
-    provider is asked, carries its id as `trunkline-run-id`, and
-    `trunkline-attached: true` when an idempotency key attached the call to a run
-    that had begun. A call's deadline bounds that call and never the run.
+    PEER_UNAVAILABLE. The initial metadata of every call of a run that one can come
+    back to, sent before the provider is asked, carries its id as `trunkline-run-id`,
+    and `trunkline-attached: true` when an idempotency key attached the call to a run
+    that had begun. The run of a unary Chat without grace ends with its call: its id
+    stands in the answer and in the metadata of its errors. A call's deadline bounds
+    that call and never the run.
     """
 
     @_abc_1.abstractmethod
