@@ -32,7 +32,7 @@ test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
 check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy services/trunkline clients/trunkline_client tests protos/generate.py
+	$(BIN)/mypy services/trunkline tests protos/generate.py
 	$(BIN)/lint-imports
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --check
