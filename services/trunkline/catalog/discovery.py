@@ -24,6 +24,7 @@ from trunkline.catalog.listing import describe_change, merge_list
 from trunkline.catalog.provider_types import ModelList, ProviderType, ProviderTypes
 from trunkline.catalog.publication import Publication
 from trunkline.catalog.records import StoredProvider, mint_etag
+from trunkline.catalog.refusals import provider_not_found
 from trunkline.catalog.v1 import model_pb2
 from trunkline.credential.v1 import credential_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
@@ -31,7 +32,7 @@ from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
 from trunkline.kernel.channel import PeerRefused, ask
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.database import Database
-from trunkline.kernel.errors import NotFound, TrunklineError, Unavailable
+from trunkline.kernel.errors import TrunklineError, Unavailable
 from trunkline.kernel.log import get_logger
 from trunkline.views.credentials import CredentialView
 
@@ -43,6 +44,7 @@ _PROBE_TIMEOUT_S: Final = 15.0
 _EMPTY_LIST_WAIT_S: Final = 0.5
 # Between attempts in the background; after the last one it waits for something new.
 _PAUSES_S: Final = (0.25, 1.0, 4.0, 16.0, 60.0, 240.0)
+_PEER_PAUSE_S: Final = 15.0
 _READ_AT_ONCE: Final = 4
 _RETRY_S: Final = 1.0
 _MAX_SENTENCE: Final = 512
@@ -189,10 +191,11 @@ class Discovery:
                         return
                     changes = await self.refresh(name)
             except TrunklineError as error:
-                log.warning("list_not_read", provider=name, reason=error.reason)
                 if error.reason == "PEER_UNAVAILABLE":
-                    pause = _RETRY_S  # nobody was asked, and that does not count
+                    # Nobody was asked, and that does not count.
+                    pause = min(max(2 * pause, _RETRY_S), _PEER_PAUSE_S)
                     continue
+                log.warning("list_not_read", provider=name, reason=error.reason)
                 pause = next(pauses, -1.0)
             except Exception as error:  # one list must not end the reading of all others
                 log.error("list_failed_unexpectedly", provider=name, exc_info=error)
@@ -320,13 +323,6 @@ def list_key(
     if credential is not None:
         used += [credential.id, credential.version, credential.base_url]
     return hashlib.sha256(json.dumps(used).encode()).hexdigest()[:32]
-
-
-def provider_not_found(name: str) -> NotFound:
-    """Return the error for a provider that is not there."""
-    return NotFound(
-        "PROVIDER_NOT_FOUND", f"There is no provider {name}.", metadata={"provider": name}
-    )
 
 
 def _unavailable(name: str, verification: inference_pb2.Verification) -> Unavailable:

@@ -54,6 +54,7 @@ def merge_list(
     *,
     now_ns: int,
     mint_etag: Callable[[], str],
+    most: int = MAX_MODELS,
 ) -> list[MergedModel]:
     """Return the models that a list changes, in the order of their ids.
 
@@ -63,9 +64,10 @@ def merge_list(
         listed: the list; what is no model's id, or comes twice, is passed over.
         now_ns: nanoseconds since 1970.
         mint_etag: makes the etag of a changed model.
+        most: so many models are kept of one provider; new ones beyond are passed over.
     """
     found = {model.id: model for model in reversed(listed) if is_model_id(model.id)}
-    room = MAX_MODELS - len(known)
+    room = most - len(known)
     merged = []
     for model_id in sorted(known.keys() | found.keys()):
         before, model = known.get(model_id), found.get(model_id)

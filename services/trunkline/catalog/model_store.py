@@ -54,18 +54,18 @@ async def next_models(
 async def insert_models(session: Session, models: Sequence[tuple[StoredModel, bytes]]) -> None:
     """Save new models, each with what its watchers are told."""
     if models:
-        await session.execute(insert(ModelRow), [_values(*entry) for entry in models])
+        await session.exec(insert(ModelRow), params=[_values(*entry) for entry in models])
 
 
 async def update_models(session: Session, models: Sequence[tuple[StoredModel, bytes]]) -> None:
     """Save changed models, each with what its watchers are told."""
     if models:
-        await session.execute(update(ModelRow), [_values(*entry) for entry in models])
+        await session.exec(update(ModelRow), params=[_values(*entry) for entry in models])
 
 
 async def delete_models(session: Session, provider: str) -> None:
     """Remove all models of a provider."""
-    await session.execute(delete(ModelRow).where(col(ModelRow.provider) == provider))
+    await session.exec(delete(ModelRow).where(col(ModelRow.provider) == provider))
 
 
 async def get_published(session: Session, provider: str, model_id: str) -> model_pb2.Model | None:
@@ -107,7 +107,7 @@ async def page_models(
 
 async def count_models(session: Session) -> dict[str, ModelCount]:
     """Return how many models each provider has; one that has none is left out."""
-    rows = await session.execute(
+    rows = await session.exec(
         select(
             ModelRow.provider, func.count(), func.count().filter(col(ModelRow.enabled))
         ).group_by(col(ModelRow.provider))
@@ -124,7 +124,7 @@ async def glance_at(session: Session, names: Iterable[str]) -> dict[str, Glance]
     """
     glances = {}
     for chunk in _chunks(sorted(names), _CHUNK):
-        rows = await session.execute(
+        rows = await session.exec(
             select(ModelRow.provider, ModelRow.id, ModelRow.enabled, ModelRow.listed).where(
                 _key().in_([tuple(name.split("/", 1)) for name in chunk])
             )
@@ -143,7 +143,7 @@ async def find_default(session: Session) -> StoredModel | None:
 
 async def list_names(session: Session, limit: int) -> list[str]:
     """Return the names of models, at most so many."""
-    rows = await session.execute(select(ModelRow.provider, ModelRow.id).limit(limit))
+    rows = await session.exec(select(ModelRow.provider, ModelRow.id).limit(limit))
     return [f"{provider}/{model_id}" for provider, model_id in rows]
 
 

@@ -8,9 +8,9 @@ from trunkline.catalog import model_store, provider_store
 from trunkline.catalog.model_update import apply_update
 from trunkline.catalog.nearest import COMPARED_NAMES, model_not_found
 from trunkline.catalog.provider_types import ProviderTypes
-from trunkline.catalog.providers import check_etag, check_verified
 from trunkline.catalog.publication import Publication
 from trunkline.catalog.records import StoredModel, mint_etag
+from trunkline.catalog.refusals import check_etag, check_verified
 from trunkline.catalog.v1 import model_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.database import Database, Session

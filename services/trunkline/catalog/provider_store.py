@@ -51,7 +51,7 @@ async def put_provider(session: Session, stored: StoredProvider) -> None:
 
 async def put_published(session: Session, name: str, published: bytes) -> None:
     """Note what the watchers of a provider are told."""
-    await session.execute(
+    await session.exec(
         update(ProviderRow).where(col(ProviderRow.name) == name).values(published=published)
     )
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from google.rpc import error_details_pb2
-
 from trunkline.catalog import model_store, provider_store
-from trunkline.catalog.answers import Standing, describe_types, judge_credential
-from trunkline.catalog.discovery import Discovery, provider_not_found
+from trunkline.catalog.answers import describe_types
+from trunkline.catalog.discovery import Discovery
 from trunkline.catalog.endpoint import address_refused
 from trunkline.catalog.listing import is_model_id, merge_list
 from trunkline.catalog.nearest import COMPARED_NAMES, model_not_found
@@ -17,23 +15,20 @@ from trunkline.catalog.provider_types import ModelList, ProviderTypes
 from trunkline.catalog.provider_update import Given, apply_update, read_new
 from trunkline.catalog.publication import Publication
 from trunkline.catalog.records import StoredProvider, mint_etag
+from trunkline.catalog.refusals import (
+    check_etag,
+    check_verified,
+    provider_not_found,
+    still_referred_to,
+)
 from trunkline.catalog.v1 import provider_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.kernel.channel import PeerRefused
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.database import Database, Session
-from trunkline.kernel.errors import (
-    Aborted,
-    AlreadyExists,
-    FailedPrecondition,
-    InvalidArgument,
-    Violation,
-)
+from trunkline.kernel.errors import AlreadyExists, InvalidArgument, Violation
 from trunkline.kernel.status import error_info, read_status
 from trunkline.views.credentials import CredentialView
-
-# So many referrers are named, since a status has few kilobytes.
-_NAMED_REFERRERS: Final = 16
 
 # There is a list, and it is shown to who has a good key.
 _BEHIND_KEY: Final = frozenset(
@@ -202,7 +197,7 @@ class Providers:
             if default is not None and default.provider == name:
                 referrers.append("default")
             if referrers:
-                raise _still_referred_to(name, referrers)
+                raise still_referred_to(name, referrers)
             await self._publication.save(session, deleted_provider=name)
         self._publication.wake()
 
@@ -289,38 +284,6 @@ class Providers:
         return stored
 
 
-def check_etag(given: str, current: str) -> None:
-    """Refuse a change that was made of an older version.
-
-    Args:
-        given: by the caller; empty: not checked.
-        current: of what is stored.
-
-    Raises:
-        Aborted: ETAG_MISMATCH, with the current one.
-    """
-    if given and given != current:
-        raise Aborted(
-            "ETAG_MISMATCH",
-            "Somebody changed it since you read it; read it again.",
-            metadata={"etag": current},
-        )
-
-
-def check_verified(credentials: CredentialView, provider: str) -> None:
-    """Refuse a default at a provider without a verified credential (K14).
-
-    Raises:
-        FailedPrecondition: NOT_VERIFIED.
-    """
-    if judge_credential(credentials.central(provider)) is not Standing.VERIFIED:
-        raise FailedPrecondition(
-            "NOT_VERIFIED",
-            f"A default needs a verified credential first: `trunkline connect {provider}`.",
-            metadata={"provider": provider},
-        )
-
-
 def _check_models(models: list[str]) -> None:
     """Refuse what is no model's id.
 
@@ -335,28 +298,3 @@ def _check_models(models: list[str]) -> None:
                 for index in wrong
             )
         )
-
-
-def _still_referred_to(name: str, referrers: list[str]) -> FailedPrecondition:
-    """Return the error for a provider that something refers to."""
-    named = referrers[:_NAMED_REFERRERS]
-    more = f" and {len(referrers) - len(named)} more" if len(referrers) > len(named) else ""
-    return FailedPrecondition(
-        "STILL_REFERRED_TO",
-        f"The provider {name} is still in use by {', '.join(named)}{more}.",
-        metadata={"referrers": ",".join(named)},
-        details=(
-            error_details_pb2.PreconditionFailure(
-                violations=[
-                    error_details_pb2.PreconditionFailure.Violation(
-                        type="STILL_REFERRED_TO",
-                        subject=referrer,
-                        description="is the deployment's default model; choose another one"
-                        if referrer == "default"
-                        else "belongs to the provider; delete it first",
-                    )
-                    for referrer in named
-                ]
-            ),
-        ),
-    )

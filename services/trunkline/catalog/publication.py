@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,8 +33,11 @@ from trunkline.views.credentials import CredentialView
 
 log = get_logger("trunkline.catalog")
 
-_RENEWED_AT_ONCE = 200
-_RETRY_S = 1.0
+# Providers, the deployment's default model, and glances of the models that matter.
+_RouteInputs: TypeAlias = tuple[list[Connected], str, Mapping[str, Glance]]
+
+_RENEWED_AT_ONCE: Final = 200
+_RETRY_S: Final = 1.0
 
 
 class Publication:
@@ -90,17 +94,15 @@ class Publication:
         new, changed = _described(new_models), _described(changed_models)
         await model_store.insert_models(session, new)
         await model_store.update_models(session, changed)
-        connected, default_model, glances = await self._tell_providers(session)
-        for stored, payload in (*new, *changed):
-            del stored
+        changes, route_inputs = await self._tell_providers(session)
+        for _, payload in (*new, *changed):
             change = watch_pb2.WatchCatalogResponse()
             change.model.ParseFromString(payload)
-            await outbox.append(session, change)
-        await self._tell_route(session, connected, default_model, glances)
+            changes.append(change)
+        changes += await self._tell_route(session, *route_inputs)
         if deleted_provider:
-            await outbox.append(
-                session, watch_pb2.WatchCatalogResponse(deleted_provider=deleted_provider)
-            )
+            changes.append(watch_pb2.WatchCatalogResponse(deleted_provider=deleted_provider))
+        await outbox.append(session, *changes)
 
     async def run(self) -> None:
         """Tell what changed while nobody looked, then what the credentials change."""
@@ -141,8 +143,8 @@ class Publication:
 
     async def _tell_providers(
         self, session: Session
-    ) -> tuple[list[Connected], str, Mapping[str, Glance]]:
-        """Tell which providers differ; return what the route follows from."""
+    ) -> tuple[list[watch_pb2.WatchCatalogResponse], _RouteInputs]:
+        """Return which providers differ, now noted as told, and what the route follows from."""
         stored = await provider_store.all_providers(session)
         counts = await model_store.count_models(session)
         default = await model_store.find_default(session)
@@ -156,6 +158,7 @@ class Publication:
             for provider, published in stored
         ]
         glances = await model_store.glance_at(session, candidates_of(connected, default_name))
+        changes = []
         for entry, (provider, published) in zip(connected, stored, strict=True):
             described = describe_provider(
                 provider,
@@ -167,8 +170,8 @@ class Publication:
             payload = described.SerializeToString(deterministic=True)
             if payload != published:
                 await provider_store.put_published(session, provider.name, payload)
-                await outbox.append(session, watch_pb2.WatchCatalogResponse(provider=described))
-        return connected, default_name, glances
+                changes.append(watch_pb2.WatchCatalogResponse(provider=described))
+        return changes, (connected, default_name, glances)
 
     async def _tell_route(
         self,
@@ -176,20 +179,18 @@ class Publication:
         connected: Sequence[Connected],
         default_model: str,
         glances: Mapping[str, Glance],
-    ) -> None:
-        """Tell where a request without a model goes, when that differs."""
+    ) -> list[watch_pb2.WatchCatalogResponse]:
+        """Return where a request without a model goes, now noted as told, if that differs."""
         route = plan_default(connected, default_model, glances)
         published = await provider_store.find_route(session, DEFAULT_TARGET)
         payload = None if route is None else route.SerializeToString(deterministic=True)
         if payload == published:
-            return
+            return []
         if payload is None:
             await provider_store.delete_route(session, DEFAULT_TARGET)
-            change = watch_pb2.WatchCatalogResponse(deleted_route=DEFAULT_TARGET)
-        else:
-            await provider_store.put_route(session, DEFAULT_TARGET, payload)
-            change = watch_pb2.WatchCatalogResponse(route=route)
-        await outbox.append(session, change)
+            return [watch_pb2.WatchCatalogResponse(deleted_route=DEFAULT_TARGET)]
+        await provider_store.put_route(session, DEFAULT_TARGET, payload)
+        return [watch_pb2.WatchCatalogResponse(route=route)]
 
     def _standing(self, name: str, published: bytes) -> Standing:
         """Return a provider's standing: what was last told, until the first view has come."""

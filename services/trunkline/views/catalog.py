@@ -52,10 +52,10 @@ class CatalogView:
 
     def swap(self) -> None:
         """Let the new view hold."""
-        self.providers = {provider.name: provider for provider in self._next.providers}
-        self.models = {model.name: model for model in self._next.models}
-        self.routes = {route.target: route for route in self._next.routes}
-        self._next = watch_pb2.CatalogPage()
+        page, self._next = self._next, watch_pb2.CatalogPage()
+        self.providers = {provider.name: provider for provider in page.providers}
+        self.models = {model.name: model for model in page.models}
+        self.routes = {route.target: route for route in page.routes}
         self._tell()
 
     def change(

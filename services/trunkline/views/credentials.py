@@ -26,6 +26,8 @@ class CredentialView:
         self._max_staleness_s = max_staleness_s
         self._entries: dict[str, credential_pb2.Credential] = {}
         self._next: dict[str, credential_pb2.Credential] = {}
+        # Asked for by every chat, while personal credentials may be many.
+        self._central: dict[str, credential_pb2.Credential] = {}
         self._on_change: list[Callable[[], None]] = []
         self.follower = Follower(
             "credential",
@@ -45,10 +47,7 @@ class CredentialView:
 
     def central(self, provider: str) -> credential_pb2.Credential | None:
         """Return the entry of a provider's central credential; None: there is none."""
-        for entry in self._entries.values():
-            if entry.provider == provider and not entry.owner:
-                return entry
-        return None
+        return self._central.get(provider)
 
     def of_provider(self, provider: str) -> list[credential_pb2.Credential]:
         """Return the entries of all credentials of a provider, whoever owns them."""
@@ -76,14 +75,22 @@ class CredentialView:
     def swap(self) -> None:
         """Let the new view hold."""
         self._entries, self._next = self._next, {}
+        self._central = {
+            entry.provider: entry for entry in self._entries.values() if not entry.owner
+        }
         self._tell()
 
     def change(self, kind: str, value: credential_pb2.Credential | str) -> None:
         """Take one change."""
         if kind == "credential" and isinstance(value, credential_pb2.Credential):
             self._entries[value.id] = value
+            if not value.owner:
+                self._central[value.provider] = value
         elif kind == "deleted_credential_id" and isinstance(value, str):
-            self._entries.pop(value, None)
+            entry = self._entries.pop(value, None)
+            # The provider may have a new one by now.
+            if entry is not None and self._central.get(entry.provider) is entry:
+                del self._central[entry.provider]
         self._tell()
 
     def _tell(self) -> None:

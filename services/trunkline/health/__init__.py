@@ -1,0 +1,1 @@
+"""Health: how providers fare, as their traffic shows."""

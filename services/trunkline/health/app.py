@@ -1,0 +1,76 @@
+"""The health service: its parts and how they are joined."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from trunkline.health.recorder import Recorder
+from trunkline.health.servicer import HealthServicer
+from trunkline.health.v1 import health_service_pb2_grpc
+from trunkline.kernel.database import Database
+from trunkline.kernel.server import Registration
+from trunkline.kernel.service import Surroundings
+from trunkline.views.catalog import CatalogView
+from trunkline.views.credentials import CredentialView
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class HealthService:
+    """Knows how providers fare.
+
+    Args:
+        surroundings: of the process.
+
+    Attributes:
+        name: `health`.
+    """
+
+    name = "health"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        process, clock = surroundings.process, surroundings.clock
+        self._database = Database(self.name, process.data_dir, _MIGRATIONS)
+        self._catalog = CatalogView(surroundings.channel("catalog"), clock)
+        self._credentials = CredentialView(
+            surroundings.channel("credential"),
+            clock,
+            max_staleness_s=process.max_security_staleness_s,
+        )
+        self._recorder = Recorder(self._database, self._catalog, self._credentials, clock)
+        self._servicer = HealthServicer(self._recorder)
+
+    async def open(self) -> None:
+        """Open the store and read what is kept in it.
+
+        Raises:
+            DatabaseError: the database cannot be opened.
+        """
+        await self._database.open()
+        try:
+            await self._recorder.load()
+        except BaseException:
+            await self._database.close()
+            raise
+
+    def registrations(self) -> list[Registration]:
+        """Return the servicer with what registers it."""
+        return [(self._servicer, health_service_pb2_grpc.add_HealthServiceServicer_to_server)]
+
+    async def run(self) -> None:
+        """Follow the catalog and the credentials, write and tell, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._catalog.follower.run())
+            tasks.create_task(self._credentials.follower.run())
+            tasks.create_task(self._recorder.run())
+
+    async def drain(self, grace: float) -> None:
+        """Write what is not written yet."""
+        del grace
+        await self._recorder.flush()
+
+    async def close(self) -> None:
+        """Write what came since, and close the store."""
+        await self._recorder.flush()
+        await self._database.close()

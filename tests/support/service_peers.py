@@ -1,0 +1,168 @@
+"""The peers of a service as small fakes: they tell what they are told, and record what they saw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2, watch_pb2
+from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
+from trunkline.inference.v1 import provider_pb2 as inference_pb2
+from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
+from trunkline.kernel.clock import timestamp
+from trunkline.kernel.errors import TrunklineError
+from trunkline.kernel.status import to_grpc, to_status
+
+VERIFIED = credential_pb2.CREDENTIAL_STATE_VERIFIED
+UNVERIFIED = credential_pb2.CREDENTIAL_STATE_UNVERIFIED
+
+
+class _Watched:
+    """Sends a whole view again whenever it changes."""
+
+    def __init__(self) -> None:
+        self._revision = 1
+        self._changed = asyncio.Event()
+
+    def tell(self) -> None:
+        """Let the readers see what changed."""
+        self._revision += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def follow(self, response: type[Any], make_page: Callable[[], Any]) -> AsyncIterator[Any]:
+        """Yield the view, and again after every change."""
+        while True:
+            changed = self._changed
+            yield response(revision=self._revision, snapshot_page=make_page())
+            yield response(revision=self._revision, snapshot_complete={})
+            await changed.wait()
+
+
+class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
+    """Tells which credentials there are."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, credential_pb2.Credential] = {}
+        self._watched = _Watched()
+
+    def put(
+        self,
+        provider: str,
+        *,
+        state: credential_pb2.CredentialState.ValueType = VERIFIED,
+        version: int = 1,
+        owner: str = "",
+        base_url: str = "",
+        update_time_ns: int = 0,
+    ) -> str:
+        """Save a credential, or a new version of it; return its id."""
+        credential_id = f"cred_{provider.replace('-', '')}{owner}"
+        self._entries[credential_id] = credential_pb2.Credential(
+            id=credential_id,
+            provider=provider,
+            owner=owner,
+            state=state,
+            version=version,
+            base_url=base_url,
+            update_time=timestamp(update_time_ns),
+        )
+        self._watched.tell()
+        return credential_id
+
+    def delete(self, provider: str) -> None:
+        """Delete the credentials of a provider."""
+        kept = {key: entry for key, entry in self._entries.items() if entry.provider != provider}
+        self._entries = kept
+        self._watched.tell()
+
+    async def WatchCredentials(
+        self, request: resolve_pb2.WatchCredentialsRequest, context: Any
+    ) -> AsyncIterator[Any]:
+        """Send all credentials, again after every change."""
+        async for message in self._watched.follow(
+            resolve_pb2.WatchCredentialsResponse,
+            lambda: resolve_pb2.CredentialPage(credentials=self._entries.values()),
+        ):
+            yield message
+
+
+class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
+    """Tells which providers there are."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._watched = _Watched()
+
+    def put(self, *names: str) -> None:
+        """Make providers."""
+        self._names.update(names)
+        self._watched.tell()
+
+    def delete(self, name: str) -> None:
+        """Delete a provider."""
+        self._names.discard(name)
+        self._watched.tell()
+
+    async def WatchCatalog(
+        self, request: watch_pb2.WatchCatalogRequest, context: Any
+    ) -> AsyncIterator[Any]:
+        """Send all providers, again after every change."""
+        async for message in self._watched.follow(
+            watch_pb2.WatchCatalogResponse,
+            lambda: watch_pb2.CatalogPage(
+                providers=[provider_pb2.Provider(name=name) for name in sorted(self._names)]
+            ),
+        ):
+            yield message
+
+
+class FakeInference(inference_grpc.ProviderServiceServicer):
+    """Answers probes as it is told, and records them.
+
+    Attributes:
+        requests: every probe, in order.
+        lists: what is answered, one after the other; the last one again and again.
+        verification: goes with every list.
+        failures: errors that it answers first, each once.
+        gate: probes wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[inference_pb2.ProbeProviderRequest] = []
+        self.lists: list[list[inference_pb2.DiscoveredModel]] = [[]]
+        self.verification = inference_pb2.Verification(verdict=inference_pb2.VERDICT_VALID)
+        self.failures: list[TrunklineError] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def answer(self, *models: str | inference_pb2.DiscoveredModel) -> None:
+        """List these models from now on."""
+        self.verification = inference_pb2.Verification(verdict=inference_pb2.VERDICT_VALID)
+        self.lists = [
+            [
+                inference_pb2.DiscoveredModel(id=model) if isinstance(model, str) else model
+                for model in models
+            ]
+        ]
+
+    def refuse(self, verdict: inference_pb2.Verdict.ValueType, message: str = "") -> None:
+        """List nothing from now on, with this verdict."""
+        self.verification = inference_pb2.Verification(verdict=verdict, message=message)
+        self.lists = [[]]
+
+    async def ProbeProvider(
+        self, request: inference_pb2.ProbeProviderRequest, context: Any
+    ) -> inference_pb2.ProbeProviderResponse:
+        """Record the probe and answer."""
+        self.requests.append(request)
+        await self.gate.wait()
+        if self.failures:
+            error = self.failures.pop(0)
+            status = to_status(error, domain="trunkline.inference", request_id="req_fake")
+            await context.abort_with_status(to_grpc(status))
+        models = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        return inference_pb2.ProbeProviderResponse(
+            verification=self.verification, models=models, model_count=len(models)
+        )

@@ -1,0 +1,95 @@
+"""The packaged data of provider types: complete, served, and recognised."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.catalog.base_url import RECOGNISED, UNRECOGNISED, recognise
+from trunkline.catalog.endpoint import clean_address
+from trunkline.catalog.listing import is_model_id
+from trunkline.catalog.provider_types import (
+    FALLBACK_TYPE,
+    SERVED_FORMATS,
+    ModelList,
+    ProviderType,
+    load_provider_types,
+)
+from trunkline.catalog.v1 import provider_pb2
+
+TYPES = load_provider_types()
+
+
+@pytest.mark.parametrize("kind", [*TYPES], ids=lambda kind: kind.name)
+def test_a_row_is_complete(kind: ProviderType) -> None:
+    """Whoever connects it is told what it is and how to get a key."""
+    assert kind.display_name
+    assert kind.good_for.endswith(".")
+    assert kind.hint.endswith(".")
+    assert kind.auth_kinds
+    assert provider_pb2.AUTH_KIND_UNSPECIFIED not in kind.auth_kinds
+    assert all(map(is_model_id, (*kind.default_models, *kind.known_models)))
+    assert len(set(kind.default_models)) == len(kind.default_models)
+
+
+@pytest.mark.parametrize("kind", [*TYPES], ids=lambda kind: kind.name)
+def test_a_format_is_served(kind: ProviderType) -> None:
+    """A type whose format is not served is absent, and not listed."""
+    assert kind.format in SERVED_FORMATS
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TYPES if kind.base_url], ids=lambda k: k.name)
+def test_an_address_is_one_that_may_be_used(kind: ProviderType) -> None:
+    """It is in its normal form, and no other type's is recognised by it."""
+    address, hint = clean_address(kind.base_url)
+    assert address.url == kind.base_url
+    assert not hint
+    assert recognise(address).type in (kind.name, FALLBACK_TYPE)
+
+
+@pytest.mark.parametrize("kind", [*TYPES], ids=lambda kind: kind.name)
+def test_a_provider_without_list_brings_models(kind: ProviderType) -> None:
+    """There is always a way to models: a list, known ones, or by hand."""
+    assert kind.known_models or kind.model_list is not ModelList.NEVER
+
+
+def test_every_recognised_address_has_its_type() -> None:
+    """What recognition names is there, and speaks the format that it says."""
+    for row in (*RECOGNISED.values(), UNRECOGNISED):
+        kind = TYPES.find(row.type)
+        assert kind is not None
+        assert kind.format == row.format
+    assert TYPES.find(FALLBACK_TYPE) is not None
+
+
+def test_the_presets_are_there() -> None:
+    """What the requirements list of the format that is served (O11, O21, D25)."""
+    names = {kind.name for kind in TYPES}
+    assert {
+        "deepseek",
+        "fireworks",
+        "groq",
+        "litellm",
+        "lm-studio",
+        "minimax",
+        "mistral",
+        "moonshot",
+        "openai",
+        "openai-compatible",
+        "openrouter",
+        "perplexity",
+        "sandbox",
+        "together",
+        "xai",
+    } <= names
+    assert names.isdisjoint({"anthropic", "google", "ollama", "bedrock", "azure"})
+
+
+def test_the_sandbox_is_never_a_default() -> None:
+    """It is the only one."""
+    assert [kind.name for kind in TYPES if not kind.default_route] == ["sandbox"]
+
+
+def test_types_come_by_name() -> None:
+    """As the contract promises."""
+    names = [kind.name for kind in TYPES]
+    assert names == sorted(names)
