@@ -21,6 +21,9 @@ _NO_FALLBACK = {
     failure_pb2.ERROR_KIND_BROKEN_STREAM,
 }
 
+# Without a reply: nobody was there, or the request could not be sent.
+_NEVER_ASKED = {failure_pb2.ERROR_KIND_UNREACHABLE, failure_pb2.ERROR_KIND_INVALID_REQUEST}
+
 # Kind of failure → class of error and reason.
 _ERRORS: dict[int, tuple[type[TrunklineError], str]] = {
     failure_pb2.ERROR_KIND_QUOTA: (ResourceExhausted, "PROVIDER_QUOTA"),
@@ -30,6 +33,11 @@ _ERRORS: dict[int, tuple[type[TrunklineError], str]] = {
     failure_pb2.ERROR_KIND_MODEL_NOT_FOUND: (NotFound, "MODEL_NOT_FOUND"),
     **dict.fromkeys(_NO_FALLBACK, (Unavailable, "NO_FALLBACK")),
 }
+
+
+def broken(sentence: str) -> failure_pb2.AttemptFailure:
+    """Return the failure of an attempt whose answer is none."""
+    return failure_pb2.AttemptFailure(kind=failure_pb2.ERROR_KIND_BROKEN_STREAM, message=sentence)
 
 
 def from_fault(fault: TransportFault) -> failure_pb2.AttemptFailure:
@@ -44,6 +52,16 @@ def from_fault(fault: TransportFault) -> failure_pb2.AttemptFailure:
         case _:
             kind = failure_pb2.ERROR_KIND_UNREACHABLE
     return failure_pb2.AttemptFailure(kind=kind, message=fault.message)
+
+
+def usage_of_failed(failure: failure_pb2.AttemptFailure) -> result_pb2.Usage:
+    """Return what a failed attempt took: zero if it was refused before its first byte."""
+    refused = failure.reply.http_status not in (0, 200) or (
+        failure.kind in _NEVER_ASKED and not failure.HasField("reply")
+    )
+    return result_pb2.Usage(
+        source=result_pb2.USAGE_SOURCE_REPORTED if refused else result_pb2.USAGE_SOURCE_UNKNOWN
+    )
 
 
 def to_error(

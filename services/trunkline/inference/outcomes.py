@@ -22,6 +22,8 @@ MAX_WAITING = 10_000
 MAX_BATCH = 1_000
 _PAUSE_S = 0.25
 _TIMEOUT_S = 5.0
+# Health cannot take outcomes now, and will.
+_LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED"}
 
 
 class Outcomes:
@@ -94,12 +96,19 @@ class Outcomes:
         try:
             await ask("health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S)
         except Unavailable:
-            # What waits longer than the queue is long is dropped there.
-            self._waiting.extendleft(reversed(batch))
+            self._keep(batch)
         except PeerRefused as refused:
-            log.warning("outcomes_refused", reason=refused.reason, count=len(batch))
+            if refused.reason in _LATER:
+                self._keep(batch)
+            else:
+                log.warning("outcomes_refused", reason=refused.reason, count=len(batch))
         if self._waiting:
             self._something.set()
+
+    def _keep(self, batch: list[tuple[float, health_service_pb2.Outcome]]) -> None:
+        """Put a batch back; what is older than the queue is long is dropped."""
+        room = MAX_WAITING - len(self._waiting)
+        self._waiting.extendleft(reversed(batch[-room:] if room else []))
 
 
 def _duration(seconds: float) -> Duration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -72,7 +72,7 @@ class Terms:
 class Run:
     """A run of this process.
 
-    It ends once, by `finish`, `fail` or one of the `end_…`; the first wins.
+    It ends once, by `finish`, `fail`, `stop` or `cancel`; the first wins.
 
     Args:
         run_id: `run_…`.
@@ -80,6 +80,12 @@ class Run:
         journal: its events.
         clock: the time.
         on_end: is called once, when it has ended.
+
+    Attributes:
+        answer: the whole message, once the run has ended with one and is kept.
+        answer_bytes: what `answer` takes.
+        under_way: gives the record of the attempt under way, as if it were cancelled now;
+            None: there is none.
     """
 
     def __init__(
@@ -94,6 +100,8 @@ class Run:
         self.terms = terms
         self.journal = journal
         self.fold = Fold()
+        self.answer: message_pb2.Message | None = None
+        self.answer_bytes = 0
         self.state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_RUNNING
         self.completed: result_pb2.Completed | None = None
         self.status: status_pb2.Status | None = None
@@ -101,6 +109,7 @@ class Run:
         self.ended_ns = 0
         self.readers = 0
         self.task: asyncio.Task[None] | None = None
+        self.under_way: Callable[[], result_pb2.Attempt] | None = None
         self._clock = clock
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -132,9 +141,11 @@ class Run:
         """End the run with a whole answer; its message is folded from the events."""
         if not self.is_live:
             return
-        message = self.fold.message()
-        if message.ByteSize() <= MAX_MESSAGE_BYTES:
-            completed.message.CopyFrom(message)
+        self.answer = self.fold.message()
+        self.answer_bytes = self.answer.ByteSize()
+        if self.answer_bytes <= MAX_MESSAGE_BYTES:
+            completed.message.CopyFrom(self.answer)
+            self.answer = completed.message
         self.journal.append(event_pb2.ChatEvent(completed=completed))
         self.completed = completed
         self._end(run_pb2.RUN_STATE_SUCCEEDED)
@@ -152,6 +163,20 @@ class Run:
         self.status = to_status(error, domain=DOMAIN, request_id=self.terms.request_id)
         self._end(state)
 
+    def stop(
+        self,
+        error: TrunklineError,
+        state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_FAILED,
+    ) -> None:
+        """End the run in the midst of its work, with an error and the attempt under way."""
+        if not self.is_live:
+            return
+        if self.under_way is not None:
+            error.details += (result_pb2.AttemptTrail(attempts=[self.under_way()]),)
+        self.fail(error, state)
+        if self.task is not None:
+            self.task.cancel()
+
     def cancel(self, by: str, sentence: str) -> None:
         """End the run because somebody wants it.
 
@@ -159,14 +184,10 @@ class Run:
             by: `cancel`, `disconnect` or `revoked`.
             sentence: for people.
         """
-        if not self.is_live:
-            return
-        self.fail(
+        self.stop(
             Cancelled("RUN_CANCELLED", sentence, metadata={"by": by}),
             run_pb2.RUN_STATE_CANCELLED,
         )
-        if self.task is not None:
-            self.task.cancel()
 
     def add_reader(self) -> None:
         """Note that somebody reads; the grace stops."""
@@ -181,7 +202,7 @@ class Run:
         if self.readers == 0 and self.is_live:
             self._grace = self._loop.call_later(self.terms.grace_s, self._end_by_disconnect)
 
-    async def follow(self, after: int) -> AsyncIterator[bytes]:
+    async def follow(self, after: int) -> AsyncGenerator[bytes]:
         """Yield the events after a sequence, serialised, and end as the run ends.
 
         Raises:
@@ -196,19 +217,18 @@ class Run:
                 " for.",
                 metadata={"run_id": self.id, "last_sequence": str(journal.last_sequence)},
             )
-        while True:
-            try:
-                events = journal.read(after)
-            except Trimmed:
-                raise self._trimmed() from None
-            for data in events:
-                yield data
-                after += 1
-                journal.take(after)
-            if after == journal.last_sequence:
+        try:
+            while True:
+                # One at a time: what a slow reader held on to would be kept beyond all bounds.
+                while after < journal.last_sequence:
+                    after += 1
+                    yield journal.get(after)
+                    journal.take(after)
                 if journal.closed:
                     break
                 await journal.changed()
+        except Trimmed:
+            raise self._trimmed() from None
         if self.status is not None:
             raise Ended(self.status)
 
@@ -248,9 +268,11 @@ class Run:
             described.failure.CopyFrom(_failure(self.status))
         return described
 
-    def message(self) -> message_pb2.Message:
-        """Return the message as far as it has come."""
-        return self.fold.message()
+    def forget(self) -> None:
+        """Keep nothing of what was said; how the run stands is still known."""
+        self.journal.forget()
+        self.completed = self.answer = None
+        self.answer_bytes = 0
 
     def _end(self, state: run_pb2.RunState.ValueType) -> None:
         """Take the final state."""
@@ -260,6 +282,8 @@ class Run:
             if timer is not None:
                 timer.cancel()
         self._grace = self._total = None
+        self.fold = Fold()
+        self.under_way = None
         self.journal.close()
         self._on_end(self)
 
@@ -270,13 +294,11 @@ class Run:
     def _end_by_total(self) -> None:
         """End the run because its time is over."""
         limit = f"{self.terms.total_s:g}s"
-        self.fail(
+        self.stop(
             DeadlineExceeded(
                 "RUN_TIMED_OUT", f"The run took longer than its {limit}.", metadata={"limit": limit}
             )
         )
-        if self.task is not None:
-            self.task.cancel()
 
     def _trimmed(self) -> OutOfRange:
         """Return the error for events that are not kept any more."""

@@ -18,7 +18,7 @@ from trunkline.inference.adapters.adapter import (
     Target,
 )
 from trunkline.inference.drafts import Drafts
-from trunkline.inference.endings import from_fault, to_error
+from trunkline.inference.endings import broken, from_fault, to_error, usage_of_failed
 from trunkline.inference.keys import Keys
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.plan import Candidate, Waits, choose, settle_waits
@@ -31,6 +31,8 @@ from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
 MAX_REFUSAL_BYTES = 64 * 1024
+# In characters, as for a provider's whole answer in one piece.
+MAX_ANSWER = 32 * 1024 * 1024
 _MAX_WAIT_S = 3600.0
 
 
@@ -156,6 +158,7 @@ class Runner:
             began=self._clock.monotonic(),
             began_ns=self._clock.time_ns(),
         )
+        run.under_way = lambda: self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_CANCELLED)
         try:
             completed = await self._ask(run, attempt)
         except ProviderFailed as failed:
@@ -169,8 +172,9 @@ class Runner:
                 )
             )
             self._note(attempt, failed.failure)
-            record = self._record(attempt, result_pb2.ATTEMPT_OUTCOME_FAILED)
+            record = self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_FAILED)
             record.failure.CopyFrom(failure)
+            record.usage.CopyFrom(usage_of_failed(failure))
             raise to_error(
                 failure,
                 model=candidate.name,
@@ -276,19 +280,16 @@ class Runner:
                 decoder.feed(data, drafts)
             finally:
                 self._append(run, attempt)
+            if run.fold.size > MAX_ANSWER:
+                raise ProviderFailed(broken("The answer is too long."))
             if not run.journal.has_room():
                 await run.journal.wait_room()
         ending = decoder.end(drafts)
         self._append(run, attempt)
         if attempt.first_token is None and ending.finish_reason == result_pb2.FINISH_REASON_STOP:
-            raise ProviderFailed(
-                failure_pb2.AttemptFailure(
-                    kind=failure_pb2.ERROR_KIND_BROKEN_STREAM,
-                    message="The provider ended its answer without a word.",
-                )
-            )
-        record = self._record(attempt, result_pb2.ATTEMPT_OUTCOME_COMPLETED)
-        usage = ending.usage or result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN)
+            raise ProviderFailed(broken("The provider ended its answer without a word."))
+        record = self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_COMPLETED)
+        usage = ending.usage or record.usage
         record.usage.CopyFrom(usage)
         losses = [*attempt.losses, *ending.losses]
         for loss in losses:
@@ -344,9 +345,9 @@ class Runner:
         return shown
 
     def _record(
-        self, attempt: _Attempt, outcome: result_pb2.AttemptOutcome.ValueType
+        self, run: Run, attempt: _Attempt, outcome: result_pb2.AttemptOutcome.ValueType
     ) -> result_pb2.Attempt:
-        """Return an attempt that ends now, as answers and errors show it."""
+        """Return an attempt that ends now, as answers and errors show it; its usage is unknown."""
         record = result_pb2.Attempt(
             number=attempt.number,
             model=attempt.candidate.name,
@@ -354,6 +355,8 @@ class Runner:
             credential_scope=attempt.candidate.scope,
             start_time=timestamp(attempt.began_ns),
             duration=_duration(self._clock.monotonic() - attempt.began),
+            usage=result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN),
+            credential_id=(attempt.candidate.credential.id if run.terms.caller.is_admin else ""),
         )
         if attempt.first_token is not None:
             record.time_to_first_token.CopyFrom(_duration(attempt.first_token - attempt.began))

@@ -49,6 +49,7 @@ class Runs:
         self._live: set[Run] = set()
         self._live_of: Counter[str] = Counter()
         self._size = 0
+        self._room_at = settings.journal_total_bytes
         self._draining = False
 
     def start(self, terms: Terms) -> Run:
@@ -122,7 +123,7 @@ class Runs:
         now = self._clock.time_ns()
         for run in list(self._runs.values()):
             if not run.is_live and run.ended_ns + run.terms.retention_s * _NANOSECONDS <= now:
-                run.journal.forget()
+                self._forget(run)
                 del self._runs[run.id]
 
     async def drain(self, grace: float) -> None:
@@ -132,15 +133,13 @@ class Runs:
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
         for run in list(self._live):
-            run.fail(
+            run.stop(
                 Unavailable(
                     "NOT_SERVING",
                     "The service stopped before the answer was whole.",
                     retry_after=timedelta(),
                 )
             )
-            if run.task is not None:
-                run.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _complete(self, run: Run) -> None:
@@ -183,6 +182,7 @@ class Runs:
     def _note_end(self, run: Run) -> None:
         """Take a run that has ended out of those that go on, and write its line."""
         self._live.discard(run)
+        self._count(run.answer_bytes)
         principal = run.terms.owner.principal
         self._live_of[principal] -= 1
         if self._live_of[principal] <= 0:
@@ -199,23 +199,36 @@ class Runs:
         )
 
     def _count(self, size: int) -> None:
-        """Keep the sum of all journals within its bound."""
+        """Keep what all runs hold within its bound."""
         self._size += size
-        if size > 0 and self._size > self._settings.journal_total_bytes:
+        if size > 0 and self._size > self._room_at:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget events: of ended runs first, oldest end first, then taken ones of live runs."""
+        """Forget the ended runs that nobody reads, oldest end first, then taken events."""
         bound = self._settings.journal_total_bytes
-        ended = [run for run in self._runs.values() if not run.is_live and run.journal.size]
-        for run in sorted(ended, key=lambda run: run.ended_ns):
-            run.journal.forget()
+        runs = self._runs.values()
+        for run in sorted(filter(_is_over, runs), key=lambda run: run.ended_ns):
+            self._forget(run)
             if self._size <= bound:
-                return
-        for run in sorted(self._live, key=lambda run: run.journal.size, reverse=True):
-            run.journal.trim(0)
-            if self._size <= bound:
-                return
+                break
+        else:
+            for run in sorted(runs, key=lambda run: run.journal.size, reverse=True):
+                run.journal.trim(0)
+                if self._size <= bound:
+                    break
+        # Where nothing can be forgotten, looking again with every event would not help.
+        self._room_at = max(bound, self._size + bound // 64)
+
+    def _forget(self, run: Run) -> None:
+        """Keep nothing of what was said in a run."""
+        self._size -= run.answer_bytes
+        run.forget()
+
+
+def _is_over(run: Run) -> bool:
+    """Tell whether a run has ended, nobody reads it, and something of it is kept."""
+    return not run.is_live and not run.readers and bool(run.journal.size)
 
 
 def own(caller: Caller, on_behalf_of: str) -> Owner:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import grpc
@@ -51,7 +52,8 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         run = await self._begin(request, unary=True)
         run.add_reader()
         try:
-            await context.send_initial_metadata(((RUN_ID, run.id),))
+            if run.terms.grace_s:
+                await context.send_initial_metadata(((RUN_ID, run.id),))
             completed = await run.wait_end()
         finally:
             run.remove_reader()
@@ -62,16 +64,18 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Answer event by event."""
         run = await self._begin(request, unary=False)
-        async for event in _read(run, 0, context):
-            yield event
+        async with contextlib.aclosing(_read(run, 0, context)) as events:
+            async for event in events:
+                yield event
 
     async def ResumeChat(
         self, request: run_pb2.ResumeChatRequest, context: Context
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Send the events after the last one that the caller has."""
         run = self._runs.get(request.run_id, own(current_caller(), request.on_behalf_of))
-        async for event in _read(run, request.after_sequence, context):
-            yield event
+        async with contextlib.aclosing(_read(run, request.after_sequence, context)) as events:
+            async for event in events:
+                yield event
 
     async def CancelChat(
         self, request: run_pb2.CancelChatRequest, context: Context
@@ -96,8 +100,8 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             return run_pb2.GetRunResponse(run=run.describe())
         described = run.describe()
         response = run_pb2.GetRunResponse(run=described)
-        if run.completed is not None:
-            page, token = cut_message(run.message(), _read_token(request.page_token))
+        if run.completed is not None and run.answer is not None:
+            page, token = cut_message(run.answer, _read_token(request.page_token))
             described.completed.CopyFrom(run.completed)
             described.completed.message.CopyFrom(page)
             response.run.CopyFrom(described)
@@ -152,9 +156,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         Raises:
             InvalidArgument: naming every field that is wrong or not served yet.
         """
-        violations = unserved.check_chat(request) or transcript.check(request)
+        unserved.check_chat(request)
+        violations = transcript.check(request)
         if violations:
-            raise InvalidArgument.of(*violations)
+            raise violations.to_error()
         caller = current_caller()
         owner = own(caller, request.on_behalf_of)
         await self._runner.check_ready()
@@ -183,13 +188,14 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         )
 
 
-async def _read(run: Run, after: int, context: Context) -> AsyncIterator[event_pb2.ChatEvent]:
+async def _read(run: Run, after: int, context: Context) -> AsyncGenerator[event_pb2.ChatEvent]:
     """Yield a run's events to one reader, which counts as long as it reads."""
     run.add_reader()
     try:
         await context.send_initial_metadata(((RUN_ID, run.id),))
-        async for event in run.follow(after):
-            yield event  # type: ignore[misc] # serialised already; the listener passes it on
+        async with contextlib.aclosing(run.follow(after)) as events:
+            async for event in events:
+                yield event  # type: ignore[misc] # serialised already; the listener passes it on
     finally:
         run.remove_reader()
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from trunkline.inference.arguments import is_object
 from trunkline.inference.v1 import chat_pb2, message_pb2
-from trunkline.kernel.errors import Violation
+from trunkline.kernel.errors import InvalidArgument, Violation
 
 MAX_VIOLATIONS: Final = 16
 """How many violations are described; further ones are only counted."""
@@ -69,6 +69,18 @@ class Violations(list[Violation]):
             self.append(Violation(field, description))
         else:
             self.omitted += 1
+
+    def to_error(self) -> InvalidArgument:
+        """Return the error that names them, and counts those that it does not name."""
+        first = self[0]
+        others = len(self) - 1 + self.omitted
+        more = f" (and {others:,} more)" if others else ""
+        return InvalidArgument(
+            "INVALID_REQUEST",
+            f"{first.field}: {first.description}{more}",
+            metadata={"omitted": str(self.omitted)} if self.omitted else None,
+            violations=tuple(self),
+        )
 
 
 def check(request: chat_pb2.ChatRequest) -> Violations:

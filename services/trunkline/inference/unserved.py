@@ -36,9 +36,15 @@ _CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
 )
 
 
-def check_chat(request: chat_pb2.ChatRequest) -> list[Violation]:
-    """Return the fields of a chat request that it uses and that are not served yet."""
-    return [Violation(field, _NOT_YET) for field, uses in _CHAT if uses(request)]
+def check_chat(request: chat_pb2.ChatRequest) -> None:
+    """Refuse a chat request that uses what is not served yet.
+
+    Raises:
+        InvalidArgument: naming every such field.
+    """
+    violations = [Violation(field, _NOT_YET) for field, uses in _CHAT if uses(request)]
+    if violations:
+        raise InvalidArgument.of(*violations)
 
 
 def check_get_run(request: run_pb2.GetRunRequest, caller: Caller) -> None:

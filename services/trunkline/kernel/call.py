@@ -14,8 +14,8 @@ from trunkline.kernel.identifiers import new_id
 from trunkline.options.v1 import options_pb2
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-# W3C Trace Context, version 00: the only one there is.
-TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context, version 00, the only one there is: an id of zeros is none.
+TRACE_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Call:
         deadline: monotonic seconds; None: the caller set none.
         peer: the caller's address as gRPC names it.
         caller: None until it is known, and for methods that are open to all.
-        failure: why the call is ended from our side; None: it is not.
+        failure: why the call is ended from our side, by `end`; None: it is not.
         task: the task that serves it; None when it is over.
         admitted: it counts among the calls that are served at once.
         code: the status that it ended with, by name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 
@@ -31,10 +32,15 @@ class PeerRefused(Exception):
         self.error = error
 
 
+def socket_address(path: Path) -> str:
+    """Return a unix socket's address; gRPC reads it as a URI, and decodes its path."""
+    return f"unix:{quote(str(path))}"
+
+
 def connect(socket: Path) -> grpc.aio.Channel:
     """Return a lazy channel to an internal listener on a unix socket."""
     return grpc.aio.insecure_channel(
-        f"unix:{socket}",
+        socket_address(socket),
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 100),

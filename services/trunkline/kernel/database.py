@@ -7,65 +7,27 @@ the service runs: two processes on one database would each believe to be its own
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
-import functools
-import inspect
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
-from sqlmodel.ext.asyncio.session import AsyncSession
+
+from trunkline.kernel.session import Session, finish
+
+__all__ = ["Database", "DatabaseError", "Session"]
 
 _WRITES = "trunkline_writes"
-_BUSY_TIMEOUT_MS = 5_000
-
-T = TypeVar("T")
-
-
-class Session(AsyncSession):
-    """A transaction whose statements run to their end before a cancellation takes effect.
-
-    A caller that leaves cancels its handler wherever that waits. In the middle of a
-    statement the driver would lose the connection, and with it the transaction that is
-    open on it and the thread that serves it.
-    """
-
-
-async def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Wait until some work is done; a cancellation of who waits comes after it."""
-    task = asyncio.create_task(work)
-    interruption: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            interruption = error
-    if interruption is not None:
-        if not task.cancelled():
-            task.exception()  # seen; the cancellation says enough
-        raise interruption
-    return task.result()
-
-
-def _finishing(method: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Awaitable[T]]:
-    """Return a method that runs to its end before a cancellation takes effect."""
-
-    @functools.wraps(method)
-    async def finishing(*args: Any, **kwargs: Any) -> T:
-        return await _finish(method(*args, **kwargs))
-
-    return finishing
-
-
-for _name, _method in inspect.getmembers(AsyncSession, inspect.iscoroutinefunction):
-    if not _name.startswith("_"):
-        setattr(Session, _name, _finishing(_method))
+BUSY_TIMEOUT_S = 5.0
+_CLOSE_WAIT_S = 2 * BUSY_TIMEOUT_S
 
 
 class DatabaseError(Exception):
@@ -90,15 +52,28 @@ class Database:
         data_dir: the directory it lies in; made when it is missing.
         migrations: the directory of the service's Alembic revisions, each in a file
             `{revision}_{subject}.py` whose revision is four digits.
+        busy_timeout_s: how long, in seconds, a statement waits for a lock that another
+            program holds, such as one that makes a backup.
     """
 
-    def __init__(self, service: str, data_dir: Path, migrations: Path) -> None:
+    def __init__(
+        self,
+        service: str,
+        data_dir: Path,
+        migrations: Path,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         self.service = service
         self.path = data_dir / f"{service}.db"
         self._migrations = migrations
-        self._lock: IO[bytes] | None = None
+        self._busy_timeout_s = busy_timeout_s
+        self._lock: int | None = None
         self._engine: AsyncEngine | None = None
         self._writing = asyncio.Lock()
+        self._transactions = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def open(self) -> None:
         """Lock the database, bring it to the newest version, and connect.
@@ -109,24 +84,36 @@ class Database:
         """
         await asyncio.to_thread(self._prepare)
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{self.path}",
+            # Not as text: a path may hold what a URL gives a meaning.
+            URL.create("sqlite+aiosqlite", database=str(self.path)),
             poolclass=AsyncAdaptedQueuePool,
             pool_size=4,
             max_overflow=0,
             pool_timeout=5,
-            connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
+            connect_args={"timeout": self._busy_timeout_s},
         )
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
         self._engine = engine
+        try:
+            # Now, and not at the first call: what is wrong with it is told at the start.
+            async with engine.connect():
+                pass
+        except DBAPIError as error:
+            await self.close()
+            raise _damaged(self.path, error.orig) from error
 
     async def close(self) -> None:
-        """Disconnect and give the database free."""
+        """Disconnect and give the database free, when the transactions under way are over."""
         if self._engine is not None:
             engine, self._engine = self._engine, None
-            await _finish(engine.dispose())
+            # A connection that is in use would not be closed with the others.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WAIT_S):
+                    await self._idle.wait()
+            await finish(engine.dispose())
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
     @asynccontextmanager
@@ -151,7 +138,7 @@ class Database:
             for the whole wait, or the disk did not take it.
         """
         async with self._writing:
-            return await _finish(_checkpoint(self._connected()))
+            return await finish(_checkpoint(self._connected()))
 
     def _connected(self) -> AsyncEngine:
         """Return the engine of a database that is open."""
@@ -165,6 +152,8 @@ class Database:
         session = Session(
             self._connected().execution_options(**{_WRITES: writes}), expire_on_commit=False
         )
+        self._transactions += 1
+        self._idle.clear()
         try:
             yield session
             await session.commit()
@@ -172,40 +161,50 @@ class Database:
             await session.rollback()
             raise
         finally:
-            await session.close()
+            try:
+                await session.close()
+            finally:
+                self._transactions -= 1
+                if not self._transactions:
+                    self._idle.set()
 
     def _prepare(self) -> None:
         """Lock and migrate; blocking."""
+        directory = self.path.parent
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (self.path.parent / f"{self.service}.lock").open("ab")
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = _open_private(self.path.with_suffix(".lock"))
         except OSError as error:
-            raise DatabaseError(
-                f"The data directory {self.path.parent} cannot be written: {error.strerror}.",
-                "Choose another one with --data-dir or TRUNKLINE_DATA_DIR, or mend its rights.",
-            ) from error
+            raise _unwritable(directory, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise DatabaseError(
-                f"The data directory {self.path.parent} is in use by another Trunkline.",
-                "Stop that one, or choose another directory with --data-dir.",
-            ) from error
-        self._lock = lock
-        try:
             self._migrate()
-        except BaseException:
-            lock.close()
-            self._lock = None
+        except BaseException as error:
+            os.close(lock)
+            if isinstance(error, BlockingIOError):
+                raise DatabaseError(
+                    f"The data directory {directory} is in use by another Trunkline.",
+                    "Stop that one, or choose another directory with --data-dir.",
+                ) from error
+            if isinstance(error, OSError):
+                raise _unwritable(directory, error) from error
             raise
+        self._lock = lock
 
     def _migrate(self) -> None:
         """Bring the schema to the newest version; blocking."""
         revisions = sorted(path.name.split("_")[0] for path in self._migrations.glob("[0-9]*.py"))
-        # Made by us, so that nobody else can read it from the first byte on.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        version = _read_version(self.path)
+        # Made by us, so that nobody else can read it from the first byte on; SQLite gives
+        # its rights to the log beside it.
+        file = _open_private(self.path)
+        try:
+            os.fchmod(file, 0o600)
+        finally:
+            os.close(file)
+        try:
+            version = _read_version(self.path, self._busy_timeout_s)
+        except sqlite3.Error as error:
+            raise _damaged(self.path, error) from error
         if version == revisions[-1]:
             return
         if version is not None and version not in revisions:
@@ -217,7 +216,34 @@ class Database:
         # Alembic is slow to import and needed only when there is something to do.
         from trunkline.kernel.migration import upgrade
 
-        upgrade(self.path, self._migrations)
+        try:
+            upgrade(self.path, self._migrations)
+        except DBAPIError as error:
+            raise DatabaseError(
+                f"The database {self.path} cannot be brought up to date: {error.orig}.",
+                "It is as it was. Mend what is said, or start the version before again.",
+            ) from error
+
+
+def _open_private(path: Path) -> int:
+    """Open a file to write; one that is made is this user's alone."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _unwritable(directory: Path, error: OSError) -> DatabaseError:
+    """Return the error for a data directory that cannot be written."""
+    return DatabaseError(
+        f"The data directory {directory} cannot be written: {error.strerror or error}.",
+        "Choose another one with --data-dir or TRUNKLINE_DATA_DIR, or mend its rights.",
+    )
+
+
+def _damaged(path: Path, error: BaseException | None) -> DatabaseError:
+    """Return the error for a file that SQLite does not take."""
+    return DatabaseError(
+        f"The file {path} cannot be read as a database: {error}.",
+        "Restore it from a backup, or choose another data directory.",
+    )
 
 
 async def _checkpoint(engine: AsyncEngine) -> bool:
@@ -234,21 +260,19 @@ async def _checkpoint(engine: AsyncEngine) -> bool:
         return not busy
 
 
-def _read_version(path: Path) -> str | None:
-    """Return the schema's version; None: the database is empty."""
-    with sqlite3.connect(path) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
+def _read_version(path: Path, busy_timeout_s: float) -> str | None:
+    """Return the schema's version; None: the database is empty.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    with contextlib.closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
+        found = connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        ).fetchone()
+        if found is None:
             return None
-        except sqlite3.DatabaseError as error:
-            raise DatabaseError(
-                f"The file {path} is no database of ours: {error}.",
-                "Restore it from a backup, or choose another data directory.",
-            ) from error
-        finally:
-            connection.rollback()
-    connection.close()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
 
 
@@ -261,7 +285,6 @@ def _on_connect(connection: Any, record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
     # What is deleted is overwritten: a removed key does not linger in a free page.
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()

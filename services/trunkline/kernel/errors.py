@@ -15,8 +15,9 @@ Domain code raises these; the interceptor alone turns them into statuses.
      ├ Cancelled            somebody ended it
      ├ DeadlineExceeded     a time limit passed
      ├ Unavailable          try again later
-     ├ DataLoss             stored or received data are damaged
-     └ Ended                a run's stored status, told again as it is
+     └ DataLoss             stored or received data are damaged
+
+Beside it stands `Ended`, which is no error of ours: a run's stored status, told again.
 
 Each names its reason: a value of `ErrorReason` in the package of the method that
 was called, without prefix. Metadata are those that the value's comment promises.
@@ -87,10 +88,10 @@ class InvalidArgument(TrunklineError):
     def of(cls, *violations: Violation) -> InvalidArgument:
         """Return the error for fields that are out of their bounds."""
         first = violations[0]
+        # What concerns the request as a whole has no field.
+        where = f"{first.field}: " if first.field else ""
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        return cls(
-            "INVALID_REQUEST", f"{first.field}: {first.description}{more}", violations=violations
-        )
+        return cls("INVALID_REQUEST", f"{where}{first.description}{more}", violations=violations)
 
 
 class NotFound(TrunklineError):

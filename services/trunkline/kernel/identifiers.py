@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TIME_DIGITS = 8
-_RANDOM_BITS = 128
-_RANDOM_DIGITS = 22
+# Every byte picks a digit. 256 is no multiple of 62, so that 8 digits are picked by five
+# bytes and 54 by four: a digit holds at least log2(256 / 5) bits, and 23 of them 130.
+_RANDOM_DIGITS = 23
+_PICK = bytes(ord(_DIGITS[byte % 62]) for byte in range(256))
 
 
 def new_id(prefix: str) -> str:
@@ -18,18 +20,14 @@ def new_id(prefix: str) -> str:
         prefix: the type, lowercase letters only, such as `run`.
 
     Returns:
-        The prefix, `_`, 8 digits of milliseconds since 1970 and 22 digits of 128
-        random bits, both in base 62 whose digits sort as ASCII does: identifiers of
-        one prefix sort by the millisecond they were minted in.
+        The prefix, `_`, 8 digits of milliseconds since 1970 in base 62 and 23 random
+        digits, which hold more than 128 random bits. The digits sort as ASCII does:
+        identifiers of one prefix sort by the millisecond they were minted in.
     """
-    moment = _encode(time.time_ns() // 1_000_000, _TIME_DIGITS)
-    return f"{prefix}_{moment}{_encode(secrets.randbits(_RANDOM_BITS), _RANDOM_DIGITS)}"
-
-
-def _encode(number: int, digits: int) -> str:
-    """Write a number in base 62, with leading zeros up to `digits`."""
-    text = []
-    for _ in range(digits):
-        number, digit = divmod(number, 62)
-        text.append(_ALPHABET[digit])
-    return "".join(reversed(text))
+    moment = time.time_ns() // 1_000_000
+    written = ""
+    for _ in range(_TIME_DIGITS):
+        moment, digit = divmod(moment, 62)
+        written = _DIGITS[digit] + written
+    # One is minted on the way of every call; dividing 128 bits by 62 took half a call's line.
+    return f"{prefix}_{written}{os.urandom(_RANDOM_DIGITS).translate(_PICK).decode()}"

@@ -9,13 +9,14 @@
 7. Admission: a bounded number of calls at once.
 
 It wraps the handlers when they are registered and not per call as grpc's own
-interceptors do, which costs nothing on the way of a token.
+interceptors do, which costs nothing on the way of a token. Requests come to it and
+responses leave it as bytes: what nobody knows is not parsed, and what cannot be read or
+written is told like every other error.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,31 +24,30 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-import protovalidate
-from google.protobuf.message import Message
 from google.rpc import code_pb2
 
+from trunkline.kernel import bounds
+from trunkline.kernel.admission import Admission
 from trunkline.kernel.call import Authenticator, Call, Caller, enter_call, open_call
 from trunkline.kernel.errors import (
     Ended,
-    InvalidArgument,
     PermissionDenied,
-    ResourceExhausted,
     TrunklineError,
     Unauthenticated,
     Unavailable,
-    Violation,
 )
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.policy import MethodPolicy
 from trunkline.kernel.status import to_grpc, to_status
 
-log = get_logger("trunkline.call")
+Context = grpc.aio.ServicerContext[Any, Any]
+Unary = Callable[[Any, Context], Awaitable[Any]]
+Stream = Callable[[Any, Context], AsyncIterator[Any]]
+Parse = Callable[[bytes], Any]
 
-Unary = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
-Stream = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[Any]]
-
-_ADMISSION_WAIT = timedelta(seconds=1)
+# Methods that are open to all have places of their own: nobody must be able to take
+# those of the calls that are allowed.
+MAX_OPEN_CALLS = 256
 
 
 class Interceptor:
@@ -68,10 +68,18 @@ class Interceptor:
     ) -> None:
         self._authenticator = authenticator
         self._identity = identity
-        self._max_calls = max_calls
-        self._calls = 0
+        self._admission = Admission(max_calls)
+        self._open_admission = Admission(min(max_calls, MAX_OPEN_CALLS))
         self._by_token: defaultdict[str, set[Call]] = defaultdict(set)
         self._draining = False
+        # Bound once: each call writes a line, and the lazy logger costs as much as that.
+        self._log = get_logger("trunkline.call").bind()
+        self._write = self._log.debug if identity is not None else self._log.info
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls are being served."""
+        return self._admission.taken + self._open_admission.taken
 
     def drain(self) -> None:
         """Refuse new calls from now on."""
@@ -82,52 +90,88 @@ class Interceptor:
         for call in list(self._by_token.get(token_id, ())):
             call.end(Unauthenticated("TOKEN_INVALID", "The access token was revoked or has ended."))
 
-    def wrap_unary(self, policy: MethodPolicy, inner: Unary) -> Unary:
-        """Return a unary handler with the steps around it."""
+    def wrap_unary(self, policy: MethodPolicy, inner: Unary, parse: Parse) -> Unary:
+        """Return a unary handler with the steps around it, from bytes to bytes.
 
-        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            call, token = self._open(policy, context)
+        Args:
+            policy: of the method.
+            inner: the servicer's method.
+            parse: makes its request of bytes.
+        """
+        admission = self._admission_of(policy)
+
+        async def unary(data: bytes, context: Context) -> bytes:
+            call, token = self._enter(policy, context)
             try:
-                await self._admit(policy, call, token, request)
-                return await inner(request, context)
+                await self._identify(policy, call, token)
+                request = bounds.read(parse, data)
+                if policy.has_bounds:
+                    bounds.check(request)
+                admission.take(call)
+                written = _serialize(await inner(request, context))
+                if call.failure is not None:
+                    raise call.failure
+                return written
             except (Exception, asyncio.CancelledError) as error:
                 await self._fail(policy, call, context, error)
                 raise
             finally:
-                self._close(call)
+                self._leave(call, admission, context)
 
         return unary
 
-    def wrap_stream(self, policy: MethodPolicy, inner: Stream) -> Stream:
-        """Return a handler of a response stream with the steps around it."""
+    def wrap_stream(
+        self, policy: MethodPolicy, inner: Stream, parse: Parse, *, many_requests: bool = False
+    ) -> Stream:
+        """Return a handler of a response stream with the steps around it, in bytes.
 
-        async def stream(
-            request: Any, context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Any]:
-            call, token = self._open(policy, context)
+        Args:
+            policy: of the method.
+            inner: the servicer's method, an asynchronous generator.
+            parse: makes a request of bytes.
+            many_requests: requests are a stream too; each is read when it is asked for.
+        """
+        admission = self._admission_of(policy)
+
+        async def stream(data: Any, context: Context) -> AsyncIterator[bytes]:
+            call, token = self._enter(policy, context)
             messages: Any = None
             try:
-                await self._admit(policy, call, token, request)
+                await self._identify(policy, call, token)
+                if many_requests:
+                    request: Any = _read_each(policy, parse, data)
+                else:
+                    request = bounds.read(parse, data)
+                    if policy.has_bounds:
+                        bounds.check(request)
+                admission.take(call)
                 messages = inner(request, context)
                 async for message in messages:
-                    yield message
+                    yield _serialize(message)
+                if call.failure is not None:
+                    raise call.failure
             except (Exception, asyncio.CancelledError) as error:
                 await self._fail(policy, call, context, error)
                 raise
+            except GeneratorExit:
+                # The client left, or the call was ended, while we were blocked in send.
+                # gRPC drops its handler there, and no status can be sent any more.
+                call.code = _code_of(call)
+                raise
             finally:
-                # A client that goes away while we are blocked in send closes this
-                # generator from another task: only bookkeeping is done here.
-                self._close(call)
+                # Perhaps in another task than the call's: only bookkeeping is done here.
+                self._leave(call, admission, context)
                 if messages is not None:
-                    with contextlib.suppress(RuntimeError):
-                        await messages.aclose()
+                    await self._close(messages, call)
 
         return stream
 
-    def _open(
-        self, policy: MethodPolicy, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> tuple[Call, str]:
-        """Make the call's record and make it the current one."""
+    def _admission_of(self, policy: MethodPolicy) -> Admission:
+        """Return what counts the calls of a method."""
+        return self._admission if policy.callers is not None else self._open_admission
+
+    def _enter(self, policy: MethodPolicy, context: Context) -> tuple[Call, str]:
+        """Make the call's record and make it the current one; return also its token."""
         call, token = open_call(
             policy.method,
             context.invocation_metadata() or (),  # type: ignore[arg-type] # pairs, by its docs
@@ -138,139 +182,123 @@ class Interceptor:
         enter_call(call)
         return call, token
 
-    async def _admit(self, policy: MethodPolicy, call: Call, token: str, request: Any) -> None:
-        """Take steps 4 to 7."""
-        if policy.callers is not None:
-            call.caller = caller = await self._identify(token)
-            _check_allowed(policy, caller)
-            if caller.token_id:
-                self._by_token[caller.token_id].add(call)
-            if self._draining:
-                raise Unavailable(
-                    "NOT_SERVING", "The service is stopping; try again.", retry_after=timedelta()
+    async def _identify(self, policy: MethodPolicy, call: Call, token: str) -> None:
+        """Take steps 4 and 5: find out who calls, and whether they may."""
+        if policy.callers is None:
+            return
+        caller = self._identity
+        if caller is None:
+            if not token:
+                raise Unauthenticated(
+                    "TOKEN_MISSING",
+                    "No access token came with the call; send `authorization: Bearer …`.",
                 )
-        if policy.has_bounds:
-            _check_bounds(request)
-        if self._calls >= self._max_calls:
-            raise ResourceExhausted(
-                "LIMIT_REACHED",
-                f"{self._max_calls} calls are being served, which is the most.",
-                metadata={"limit": str(self._max_calls), "subject": "deployment"},
-                retry_after=_ADMISSION_WAIT,
+            if self._authenticator is None:
+                raise Unavailable("NOT_SERVING", "The service cannot check tokens yet.")
+            caller = await self._authenticator.authenticate(token)
+        call.caller = caller
+        if not policy.allows(caller):
+            raise PermissionDenied(
+                "CALLER_NOT_ALLOWED",
+                f"{policy.method} is not for {caller.role_name}.",
+                metadata={"method": policy.method, "role": caller.role_name},
             )
-        self._calls += 1
-        call.admitted = True
-
-    async def _identify(self, token: str) -> Caller:
-        """Tell who calls."""
-        if self._identity is not None:
-            return self._identity
-        if not token:
-            raise Unauthenticated(
-                "TOKEN_MISSING",
-                "No access token came with the call; send `authorization: Bearer …`.",
+        if caller.token_id:
+            self._by_token[caller.token_id].add(call)
+        if self._draining:
+            raise Unavailable(
+                "NOT_SERVING", "The service is stopping; try again.", retry_after=timedelta()
             )
-        if self._authenticator is None:
-            raise Unavailable("NOT_SERVING", "The service cannot check tokens yet.")
-        return await self._authenticator.authenticate(token)
 
     async def _fail(
-        self,
-        policy: MethodPolicy,
-        call: Call,
-        context: grpc.aio.ServicerContext[Any, Any],
-        error: BaseException,
+        self, policy: MethodPolicy, call: Call, context: Context, error: BaseException
     ) -> None:
         """Turn an error into the call's status; return when it is none of ours."""
         if isinstance(error, grpc.aio.AbortError):
             return
-        if isinstance(error, asyncio.CancelledError):
-            if call.failure is None:
-                call.code = "CANCELLED"  # the client left, or its deadline passed
-                return
+        if call.failure is not None:
+            # Whatever the servicer made of its cancellation, this is why.
             error = call.failure
             if call.task is not None:
                 call.task.uncancel()
+        elif isinstance(error, asyncio.CancelledError):
+            call.code = _code_of(call)
+            return
         if isinstance(error, Ended):
-            call.code = code_pb2.Code.Name(error.status.code)
-            await context.abort_with_status(to_grpc(error.status))
-        if not isinstance(error, TrunklineError):
-            log.error(
-                "call_failed_unexpectedly",
-                method=call.method,
-                request_id=call.request_id,
-                exc_info=error,
-            )
-            error = TrunklineError(
-                "INTERNAL", f"Something failed here; the log has it under {call.request_id}."
-            )
-        call.code = code_pb2.Code.Name(error.code)
-        status = to_status(error, domain=policy.domain, request_id=call.request_id)
+            status = error.status
+        else:
+            if not isinstance(error, TrunklineError):
+                self._log.error(
+                    "call_failed_unexpectedly",
+                    method=call.method,
+                    request_id=call.request_id,
+                    exc_info=error,
+                )
+                error = TrunklineError(
+                    "INTERNAL", f"Something failed here; the log has it under {call.request_id}."
+                )
+            status = to_status(error, domain=policy.domain, request_id=call.request_id)
+        call.code = code_pb2.Code.Name(status.code)
         await context.abort_with_status(to_grpc(status))
 
-    def _close(self, call: Call) -> None:
+    def _leave(self, call: Call, admission: Admission, context: Context) -> None:
         """Forget the call and write its line."""
-        if call.task is None:
-            return
         call.task = None
-        if call.admitted:
-            self._calls -= 1
+        admission.give_back(call)
         caller = call.caller
         if caller is not None and caller.token_id:
             calls = self._by_token[caller.token_id]
             calls.discard(call)
             if not calls:
                 del self._by_token[caller.token_id]
-        write = log.debug if self._identity is not None else log.info
-        write(
+        code = call.code
+        if code == "OK" and (own := context.code()) is not None:
+            # A servicer that is not ours speaks to gRPC itself.
+            code = own.name if isinstance(own, grpc.StatusCode) else str(own)
+        self._write(
             "call",
             method=call.method,
-            code=call.code,
+            code=code,
             principal=caller.principal if caller is not None else None,
             request_id=call.request_id,
             ms=round((time.monotonic() - call.started) * 1000, 1),
         )
 
-
-def _check_allowed(policy: MethodPolicy, caller: Caller) -> None:
-    """Refuse a caller that the method does not name.
-
-    Raises:
-        PermissionDenied: with the method and the caller's role.
-    """
-    if policy.allows(caller):
-        return
-    raise PermissionDenied(
-        "CALLER_NOT_ALLOWED",
-        f"{policy.method} is not for {caller.role_name}.",
-        metadata={"method": policy.method, "role": caller.role_name},
-    )
-
-
-def _check_bounds(request: Message) -> None:
-    """Refuse a request that breaks a bound declared in the contract.
-
-    Raises:
-        InvalidArgument: naming every field concerned.
-    """
-    try:
-        protovalidate.validate(request)
-    except protovalidate.ValidationError as error:
-        raise InvalidArgument.of(
-            *(
-                Violation(field_path(violation.proto.field), violation.proto.message)
-                for violation in error.violations
+    async def _close(self, messages: Any, call: Call) -> None:
+        """Close a servicer's generator; what fails in that is for the log alone."""
+        try:
+            await messages.aclose()
+        except Exception as error:
+            self._log.error(
+                "call_not_cleaned_up",
+                method=call.method,
+                request_id=call.request_id,
+                exc_info=error,
             )
-        ) from None
 
 
-def field_path(path: Any) -> str:
-    """Write a violation's path as the contract does, such as `messages[3].role`."""
-    written = []
-    for element in path.elements if path is not None else ():
-        name = element.field_name
-        subscript = element.subscript
-        if subscript is not None:
-            name = f"{name}[{getattr(subscript, 'value', subscript)}]"
-        written.append(name)
-    return ".".join(written)
+def _code_of(call: Call) -> str:
+    """Return how a call is accounted for that ended without a status of ours."""
+    if call.failure is not None:
+        return code_pb2.Code.Name(call.failure.code)
+    # The deadline and a client that left look the same, but for the time that remains.
+    return "DEADLINE_EXCEEDED" if call.remaining() == 0 else "CANCELLED"
+
+
+async def _read_each(
+    policy: MethodPolicy, parse: Parse, requests: AsyncIterator[bytes]
+) -> AsyncIterator[Any]:
+    """Yield the requests of a stream, each held to its bounds."""
+    async for data in requests:
+        request = bounds.read(parse, data)
+        if policy.has_bounds:
+            bounds.check(request)
+        yield request
+
+
+def _serialize(message: Any) -> bytes:
+    """Serialise a response; a journal's events are serialised already."""
+    if type(message) is bytes:
+        return message
+    written: bytes = message.SerializeToString()
+    return written

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
+
+# Alembic's `op` is one for the process: two upgrades at once would swap their databases.
+_upgrading = threading.Lock()
 
 
 def upgrade(database: Path, migrations: Path) -> None:
@@ -29,12 +33,12 @@ def upgrade(database: Path, migrations: Path) -> None:
         del context
         return script._upgrade_revs("head", current)
 
-    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(database)), poolclass=NullPool)
     with engine.connect() as connection:
         # The driver commits before DDL unless it is told to keep out of transactions.
         connection.connection.driver_connection.isolation_level = None  # type: ignore[union-attr] # sqlite3's own
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        with EnvironmentContext(config, script, fn=revisions) as environment:
+        with _upgrading, EnvironmentContext(config, script, fn=revisions) as environment:
             environment.configure(connection=connection, transactional_ddl=False)
             environment.run_migrations()
         connection.commit()

@@ -7,6 +7,7 @@ revisions is the order of commits, and a reader that has seen n has seen all bef
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 from google.protobuf.message import Message
@@ -26,6 +27,18 @@ from sqlmodel import select
 from trunkline.kernel.database import Session
 
 KEPT_CHANGES = 10_000
+_LIFE_BITS = 22
+_COUNT_BITS = 40
+
+
+def first_revision() -> int:
+    """Return what a new database's counter begins with, for the migration that makes it.
+
+    It is random in its upper bits. A reader who followed a database that was removed has
+    a revision that is too high for the one in its place, or too low to be kept in its
+    outbox: in both cases the view comes whole, and nothing of the old one stays.
+    """
+    return (secrets.randbits(_LIFE_BITS) << _COUNT_BITS) + 1
 
 
 class Outbox:
@@ -52,21 +65,25 @@ class Outbox:
             Column("payload", LargeBinary, nullable=False),
         )
 
-    async def append(self, session: Session, change: Message) -> None:
-        """Add a change to the transaction that makes it.
+    async def append(self, session: Session, *added: Message) -> None:
+        """Add changes, in their order, to the transaction that makes them.
 
         Args:
             session: a writing transaction.
-            change: a `Watch…Response` with its kind; `revision` is set here.
+            added: each a `Watch…Response` with its kind; `revision` is set here. Many at
+                once cost as many statements as one does.
         """
-        counter = self._counter
-        await session.exec(update(counter).values(value=counter.c.value + 1))
-        revision = await self.revision(session)
-        change.revision = revision  # type: ignore[attr-defined] # every Watch…Response has it
-        changes = self._changes
-        payload = change.SerializeToString()
-        await session.exec(insert(changes).values(revision=revision, payload=payload))
-        await session.exec(delete(changes).where(changes.c.revision <= revision - KEPT_CHANGES))
+        if not added:
+            return
+        counter, changes = self._counter, self._changes
+        await session.exec(update(counter).values(value=counter.c.value + len(added)))
+        latest = await self.revision(session)
+        rows = []
+        for revision, change in enumerate(added, latest - len(added) + 1):
+            change.revision = revision  # type: ignore[attr-defined] # every Watch…Response has it
+            rows.append({"revision": revision, "payload": change.SerializeToString()})
+        await session.exec(insert(changes), params=rows)
+        await session.exec(delete(changes).where(changes.c.revision <= latest - KEPT_CHANGES))
 
     async def revision(self, session: Session) -> int:
         """Return the revision that holds."""

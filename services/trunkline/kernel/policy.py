@@ -44,7 +44,8 @@ class MethodPolicy:
         """Tell whether a caller may call the method."""
         if self.callers is None:
             return True
-        if caller.role not in self.callers:
+        # The value that is not a role allows nothing, whoever has it.
+        if caller.role not in self.callers or not caller.role:
             return False
         if caller.role != options_pb2.CALLER_ROLE_SERVICE:
             return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import ipaddress
 import os
 import stat
@@ -19,21 +20,26 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.message import Message
 from grpc_channelz.v1 import _async as channelz
 from grpc_channelz.v1 import channelz_pb2_grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
+from trunkline.kernel.channel import socket_address
 from trunkline.kernel.interceptor import Interceptor
 from trunkline.kernel.policy import MethodPolicy, foreign_policy, read_policy
+from trunkline.kernel.readiness import Readiness
 from trunkline.options.v1 import options_pb2
 
 # A servicer and the generated function that registers it.
 Registration = tuple[Any, Callable[[Any, Any], None]]
 
-_ADMIN = frozenset({options_pb2.CALLER_ROLE_ADMIN})
+_Roles = frozenset[options_pb2.CallerRole.ValueType]
+# Gives the policies of a service's methods by their names.
+_Policies = Callable[[str, Iterable[str]], Mapping[str, MethodPolicy]]
+
+_ADMIN: _Roles = frozenset({options_pb2.CALLER_ROLE_ADMIN})
 _TOKEN_HOLDERS = _ADMIN | {options_pb2.CALLER_ROLE_DEVELOPER}
 
 
@@ -70,7 +76,7 @@ class Listener:
                 ("grpc.max_send_message_length", -1),
             ]
         )
-        self.health = health.aio.HealthServicer()
+        self.health = Readiness()
         self.address = ""
 
     def add(self, registrations: Iterable[Registration]) -> None:
@@ -79,14 +85,14 @@ class Listener:
             # It imports the messages, and not the file that declares the service: without
             # that one the service's options are not known.
             import_module(register.__module__.removesuffix("_grpc"))
-            register(servicer, _Collector(self))
+            register(servicer, _Collector(self, _declared))
 
     def add_public_tools(self, address: str) -> None:
         """Register health, open to all; reflection, open on loopback; channelz, for ADMIN."""
         callers = None if is_loopback(address) else _TOKEN_HOLDERS
         names = [*self._services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz"]
         names.append("grpc.reflection.v1alpha.ServerReflection")
-        tools: list[tuple[Any, Any, frozenset[options_pb2.CallerRole.ValueType] | None]] = [
+        tools: list[tuple[Any, Any, _Roles | None]] = [
             (health_pb2_grpc.add_HealthServicer_to_server, self.health, None),
             (
                 reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
@@ -100,7 +106,7 @@ class Listener:
             ),
         ]
         for register, servicer, allowed in tools:
-            register(servicer, _Collector(self, allowed))
+            register(servicer, _Collector(self, functools.partial(_foreign, allowed)))
 
     async def start(self, *addresses: str) -> None:
         """Listen on `host:port`, or on unix sockets given as `unix:` and their paths.
@@ -120,13 +126,12 @@ class Listener:
 
     async def serving(self) -> None:
         """Tell health that every service of this listener is serving."""
-        for name in ("", *self._services):
-            await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self.health.serve("", *self._services)
 
     async def drain(self) -> None:
         """Refuse new calls; health says so."""
         self.interceptor.drain()
-        await self.health.enter_graceful_shutdown()
+        self.health.stop()
 
     async def stop(self, grace: float) -> None:
         """Stop listening, and end the calls that are left after `grace` seconds."""
@@ -155,13 +160,9 @@ class Listener:
 class _Collector:
     """What a generated `add_…_to_server` takes for a server: it hands the methods on."""
 
-    def __init__(
-        self,
-        listener: Listener,
-        foreign: frozenset[options_pb2.CallerRole.ValueType] | object | None = NotImplemented,
-    ) -> None:
+    def __init__(self, listener: Listener, policies: _Policies) -> None:
         self._listener = listener
-        self._foreign = foreign
+        self._policies = policies
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Take nothing: the same methods come again by name."""
@@ -170,40 +171,37 @@ class _Collector:
         self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         """Take a service's methods."""
-        if self._foreign is NotImplemented:
-            described = descriptor_pool.Default().FindServiceByName(service)
-            policies = {method.name: read_policy(method) for method in described.methods}
-        else:
-            policies = {
-                name: foreign_policy(f"{service}/{name}", self._foreign)  # type: ignore[arg-type] # narrowed by the sentinel
-                for name in handlers
-            }
-        self._listener.register(service, handlers, policies)
+        self._listener.register(service, handlers, self._policies(service, handlers))
+
+
+def _declared(service: str, methods: Iterable[str]) -> dict[str, MethodPolicy]:
+    """Return the policies that the contract declares for a service's methods."""
+    described = descriptor_pool.Default().FindServiceByName(service).methods_by_name
+    return {name: read_policy(described[name]) for name in methods}
+
+
+def _foreign(
+    callers: _Roles | None, service: str, methods: Iterable[str]
+) -> dict[str, MethodPolicy]:
+    """Return the policies of methods that are not of the contract."""
+    return {name: foreign_policy(f"{service}/{name}", callers) for name in methods}
 
 
 def _wrap(
     interceptor: Interceptor, policy: MethodPolicy, handler: grpc.RpcMethodHandler[Any, Any]
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler with the steps around it."""
-    make: Any = grpc.unary_unary_rpc_method_handler
-    inner: Any = handler.unary_unary
-    if not handler.response_streaming:
-        inner = interceptor.wrap_unary(policy, inner)
-    elif handler.request_streaming:
-        make = grpc.stream_stream_rpc_method_handler
-        inner = interceptor.wrap_stream(policy, handler.stream_stream)  # type: ignore[arg-type] # the aio kind
-    else:
-        make = grpc.unary_stream_rpc_method_handler
-        inner = interceptor.wrap_stream(policy, handler.unary_stream)  # type: ignore[arg-type] # the aio kind
-    wrapped: grpc.RpcMethodHandler[Any, Any] = make(
-        inner, request_deserializer=handler.request_deserializer, response_serializer=_serialize
-    )
-    return wrapped
-
-
-def _serialize(message: Message | bytes) -> bytes:
-    """Serialise a response; a journal's events are serialised already."""
-    return message if type(message) is bytes else message.SerializeToString()  # type: ignore[union-attr] # bytes or a message
+    """Return a handler with the steps around it, which reads and writes bytes."""
+    # The stubs know the handlers of threads; these are the aio kind.
+    made: Any = handler
+    parse = made.request_deserializer
+    if not made.response_streaming:
+        unary: Any = interceptor.wrap_unary(policy, made.unary_unary, parse)
+        return grpc.unary_unary_rpc_method_handler(unary)
+    if not made.request_streaming:
+        stream: Any = interceptor.wrap_stream(policy, made.unary_stream, parse)
+        return grpc.unary_stream_rpc_method_handler(stream)
+    stream = interceptor.wrap_stream(policy, made.stream_stream, parse, many_requests=True)
+    return grpc.stream_stream_rpc_method_handler(stream)
 
 
 def is_loopback(address: str) -> bool:
@@ -236,7 +234,7 @@ def prepare_socket(path: Path) -> str:
     The caller holds the lock of the service that listens there.
     """
     path.unlink(missing_ok=True)
-    return f"unix:{path}"
+    return socket_address(path)
 
 
 async def stop_all(listeners: Iterable[Listener], grace: float) -> None:

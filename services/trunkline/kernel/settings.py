@@ -11,12 +11,21 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 PREFIX = "TRUNKLINE_"
 
@@ -24,6 +33,8 @@ PREFIX = "TRUNKLINE_"
 FOREIGN_VARIABLES = frozenset(
     {"TRUNKLINE_ADDRESS", "TRUNKLINE_CONFIG", "TRUNKLINE_REQUIRE_ALL", "TRUNKLINE_TOKEN"}
 )
+
+_MAX_PORT = 65_535
 
 S = TypeVar("S", bound="Settings")
 
@@ -45,7 +56,22 @@ class SettingsError(Exception):
 class Settings(BaseModel):
     """The base of a group of settings; a field's description is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No limit is infinite: such a limit is none, and a misspelt one would pass for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_path(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read a path as a shell does; an empty one is none, and not this directory."""
+        about = cls.model_fields[info.field_name or ""]
+        if about.annotation not in (Path, Path | None) or not isinstance(value, str):
+            return value
+        if not value.strip():
+            raise ValueError("it is empty")
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            raise ValueError("the home directory is not known") from None
 
 
 class ProcessSettings(Settings):
@@ -64,6 +90,15 @@ class ProcessSettings(Settings):
         pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s\[\]]+):\d{1,5}$",
         description="Address of the public listener, `host:port`; port 0 picks a free one.",
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _check_port(cls, value: str) -> str:
+        """Refuse a port that there is not."""
+        if int(value.rpartition(":")[2]) > _MAX_PORT:
+            raise ValueError(f"a port is at most {_MAX_PORT}")
+        return value
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )
@@ -101,10 +136,11 @@ class Source:
         overrides: values from the command line, by setting; they win.
     """
 
-    environment: Mapping[str, str]
-    file: Mapping[str, Any]
+    # There are secrets among them.
+    environment: Mapping[str, str] = field(repr=False)
+    file: Mapping[str, Any] = field(repr=False)
     file_path: Path | None
-    overrides: Mapping[str, Any]
+    overrides: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def read(
@@ -117,29 +153,33 @@ class Source:
 
         Args:
             environment: None: the process's. `TRUNKLINE_CONFIG` names the file;
-                without it `config.toml` in the config directory is read if it exists.
+                without it `config.toml` in the config directory is read if it exists,
+                which `config_dir` of overrides or environment may have moved.
             overrides: values from the command line; None values are left out.
 
         Raises:
             SettingsError: the named file cannot be read or is no TOML.
         """
         environment = os.environ if environment is None else environment
+        given = {name: value for name, value in (overrides or {}).items() if value is not None}
         named = environment.get("TRUNKLINE_CONFIG")
-        path = Path(named) if named else platformdirs.user_config_path("trunkline") / "config.toml"
+        if named:
+            path = Path(named).expanduser()
+        else:
+            path = _config_dir(environment, given) / "config.toml"
         values: dict[str, Any] = {}
-        if named or path.exists():
-            try:
-                values = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise SettingsError(
-                    f"The settings file {path} cannot be read: {error}.",
-                    "Mend the file, or unset TRUNKLINE_CONFIG to do without it.",
-                ) from error
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if named:
+                raise _unreadable(path, error) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise _unreadable(path, error) from None
         return cls(
             {name: value for name, value in environment.items() if name.startswith(PREFIX)},
             values,
             path if values else None,
-            {name: value for name, value in (overrides or {}).items() if value is not None},
+            given,
         )
 
     def check_names(self, groups: Iterable[type[Settings]]) -> None:
@@ -175,10 +215,12 @@ class Source:
         try:
             return group(**values)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
+            # Without its input, which can be a secret.
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
             name = str(first["loc"][0])
+            wrong = first["msg"].removeprefix("Value error, ").rstrip(".")
             raise SettingsError(
-                f"The setting {name} ({self.origin(name)}) is wrong: {first['msg']}.",
+                f"The setting {name} ({self.origin(name)}) is wrong: {wrong}.",
                 f"It means: {group.model_fields[name].description}",
             ) from None
 
@@ -217,7 +259,7 @@ def describe(source: Source, groups: Iterable[type[Settings]]) -> list[Effective
         loaded = source.load(group)
         for name, about in group.model_fields.items():
             value = getattr(loaded, name)
-            if isinstance(value, SecretStr):
+            if isinstance(value, SecretStr | SecretBytes):
                 value = "(set)"
             described.append(
                 Effective(
@@ -236,4 +278,19 @@ def _unknown(name: str, known: Iterable[str], where: str) -> SettingsError:
     hint = f"Did you mean {' or '.join(near)}?" if near else "Remove it."
     return SettingsError(
         f"{where} {name} is not a setting.", f"{hint} `trunkline config` lists all settings."
+    )
+
+
+def _config_dir(environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Path:
+    """Return where the settings file lies: the config directory, before the file is read."""
+    moved = overrides.get("config_dir") or environment.get(f"{PREFIX}CONFIG_DIR")
+    return Path(moved).expanduser() if moved else platformdirs.user_config_path("trunkline")
+
+
+def _unreadable(path: Path, error: Exception) -> SettingsError:
+    """Return the error for a settings file that cannot be read."""
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    return SettingsError(
+        f"The settings file {path} cannot be read: {words}.",
+        "Mend the file, or name another one with TRUNKLINE_CONFIG.",
     )

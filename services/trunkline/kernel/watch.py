@@ -30,15 +30,24 @@ class Feed:
         outbox: of the same service.
         response: the `Watch…Response` that is sent.
         pages: collects the snapshot's pages, each at most 1 MiB.
+        heartbeat_s: how long, in seconds, nothing may be said; then it is said that
+            nothing changed, and looked whether another process changed something.
     """
 
     def __init__(
-        self, database: Database, outbox: Outbox, response: type[Message], pages: Pages
+        self,
+        database: Database,
+        outbox: Outbox,
+        response: type[Message],
+        pages: Pages,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._response: Any = response
         self._pages = pages
+        self._heartbeat_s = heartbeat_s
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
@@ -53,35 +62,33 @@ class Feed:
             after_revision: the last one that the reader has; 0, or one that is not
                 known any more: the view comes whole.
         """
-        revision = after_revision
-        if revision == 0:
-            async for message in self._snapshot():
-                revision = message.revision
-                yield message
+        revision = after_revision or None
         while True:
             changed = self._changed
+            # Nothing is yielded inside: a reader may be slow, and a transaction must not wait.
             async with self._database.read() as session:
-                changes = await self._outbox.after(session, revision)
-            if changes is None:
-                async for message in self._snapshot():
-                    revision = message.revision
-                    yield message
-                continue
-            for number, payload in changes:
+                known = None
+                if revision is not None:
+                    known = await self._outbox.after(session, revision)
+                snapshot = await self._snapshot(session) if known is None else []
+            for message in snapshot:
+                revision = message.revision
+                yield message
+            for number, payload in known or ():
                 revision = number
                 yield payload
-            if not changes:
+            if known is not None and not known:
                 yield self._response(revision=revision, heartbeat={})
-                await _wait(changed, HEARTBEAT_S)
+                await _wait(changed, self._heartbeat_s)
 
-    async def _snapshot(self) -> AsyncIterator[Any]:
-        """Yield the view whole."""
-        async with self._database.read() as session:
-            revision = await self._outbox.revision(session)
-            pages = await self._pages(session)
-        for page in pages:
-            yield self._response(revision=revision, snapshot_page=page)
-        yield self._response(revision=revision, snapshot_complete={})
+    async def _snapshot(self, session: Session) -> list[Any]:
+        """Return the messages that tell the view whole."""
+        revision = await self._outbox.revision(session)
+        messages = [
+            self._response(revision=revision, snapshot_page=page)
+            for page in await self._pages(session)
+        ]
+        return [*messages, self._response(revision=revision, snapshot_complete={})]
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> None:

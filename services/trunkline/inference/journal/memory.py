@@ -9,7 +9,7 @@ trimming the oldest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from trunkline.inference.v1 import event_pb2
 from trunkline.kernel.clock import Clock
@@ -87,8 +87,7 @@ class MemoryJournal:
         self.size += length
         self._untaken += length
         self._count(length)
-        if self.size > self._kept_bytes:
-            self.trim(self._kept_bytes)
+        self._bound()
         self._wake()
 
     def close(self) -> None:
@@ -97,16 +96,16 @@ class MemoryJournal:
         self._wake()
         self._make_room()
 
-    def read(self, after: int) -> Sequence[bytes]:
-        """Return the events after a sequence, as far as there are any.
+    def get(self, sequence: int) -> bytes:
+        """Return an event that was written.
 
         Raises:
-            Trimmed: the next one is not kept any more.
+            Trimmed: it is not kept any more.
         """
-        start = after + 1 - self.first_sequence
-        if start < 0:
+        index = sequence - self.first_sequence
+        if index < 0:
             raise Trimmed
-        return self._events[start:]
+        return self._events[index]
 
     def take(self, sequence: int) -> None:
         """Note that a reader has taken an event and all before it."""
@@ -116,6 +115,7 @@ class MemoryJournal:
         for data in self._events[first : sequence + 1 - self.first_sequence]:
             self._untaken -= len(data)
         self._taken = sequence
+        self._bound()
         if self._untaken <= self._untaken_bytes:
             self._make_room()
 
@@ -141,10 +141,14 @@ class MemoryJournal:
             await self._room
 
     def trim(self, size: int) -> None:
-        """Forget the oldest events that were taken, until at most `size` bytes are kept."""
+        """Forget the oldest events that were taken, until at most `size` bytes are kept.
+
+        The last event stays in any case: it may be the one that says how the run ended.
+        """
         removed = count = 0
+        end = min(self._taken, self.last_sequence - 1)
         for data in self._events:
-            if self.size - removed <= size or self.first_sequence + count > self._taken:
+            if self.size - removed <= size or self.first_sequence + count > end:
                 break
             removed += len(data)
             count += 1
@@ -160,6 +164,12 @@ class MemoryJournal:
         self._events = []
         self._count(-self.size)
         self.size = self._untaken = 0
+
+    def _bound(self) -> None:
+        """Keep what was taken within its bound."""
+        if self.size > self._kept_bytes:
+            # Some more at a time, since the whole list moves up.
+            self.trim(self._kept_bytes - self._kept_bytes // 8)
 
     def _wake(self) -> None:
         """Wake the readers that wait."""

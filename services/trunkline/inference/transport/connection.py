@@ -22,20 +22,20 @@ read of the socket, at most 256 KiB, may come on top."""
 
 
 class Home(Protocol):
-    """Who keeps account of a connection."""
+    """Who keeps account of the connections to an origin."""
 
     def enter(self, connection: Connection) -> None:
-        """Take note that the connection is open."""
+        """Take note of a connection that was just made."""
 
     def leave(self, connection: Connection) -> None:
-        """Take note that its socket is closed."""
+        """Take note that the socket of a connection is closed."""
 
 
 class Connection(asyncio.Protocol):
     """One connection, with at most one reply under way.
 
     Args:
-        home: who is told that it opened and ended.
+        home: who is told when its socket is closed.
 
     Attributes:
         alive: it is open, and the server has not begun to close it.
@@ -77,7 +77,6 @@ class Connection(asyncio.Protocol):
         # A request is one write; waiting for more to send with it would only delay it.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.alive = True
-        self._home.enter(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""

@@ -7,7 +7,7 @@ import errno
 import math
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -28,6 +28,7 @@ from trunkline.kernel.address import (
     check_url,
     parse_base_url,
 )
+from trunkline.kernel.reach import parse_ip
 
 Origin: TypeAlias = tuple[bytes, bytes, int | None]
 """Scheme, host and port as an `httpx.URL` holds them. A bare tuple, since it is a key that every
@@ -64,7 +65,8 @@ class Connector:
         """Make a connection.
 
         The address is checked, its name resolved, what that gave is checked, and just those
-        addresses are tried, in their order. Each gets an equal part of the time that is left, or a second.
+        addresses are tried, in their order. Each gets an equal part of the time that is left, but
+        not less than a second while there is half as much.
 
         Args:
             origin: where to.
@@ -84,7 +86,9 @@ class Connector:
             if url.scheme is Scheme.HTTPS:
                 tls = await _bounded(self._open_tls(), until)
                 family = socket.AF_UNSPEC
-            found = await _bounded(self._resolve(url.host, url.port, family), until)
+            found: Sequence[str] = (url.host,)
+            if parse_ip(url.host) is None:
+                found = await _bounded(self._resolve(url.host, url.port, family), until)
             addresses = check_resolved(url, found, private_allowed=self._private_allowed)
         except AddressRefused as refused:
             raise AddressForbidden(refused) from None
@@ -147,6 +151,9 @@ async def _dial(url: BaseUrl, address: str, tls: ssl.SSLContext | None, home: Ho
         # The address was checked; whatever it looks like, no name service is asked again.
         flags=socket.AI_NUMERICHOST,
     )
+    # Not before it is complete: of one that is given up while it is made, uvloop tells no end.
+    if not connection.lost.done():
+        home.enter(connection)
     return connection
 
 

@@ -10,11 +10,9 @@ import httpx
 
 from trunkline.inference.transport.connection import Connection
 from trunkline.inference.transport.faults import Broken, BrokenReason, Silent, TransportFault
+from trunkline.inference.transport.grain import TICK_S
 from trunkline.inference.transport.pool import Pool
 from trunkline.inference.transport.reply import Reply
-
-_TICK_S: Final = 0.001
-"""uvloop's clock and timers are whole milliseconds; a timer may be early by one."""
 
 _REST_S: Final = 0.25
 _REST_BYTES: Final = 64 * 1024
@@ -93,12 +91,15 @@ class Exchange:
     def deadline(self) -> float:
         """The loop's time until which the current and the next wait may last; may be infinite.
 
-        It may be moved at any time, to and fro, also by others while a read waits.
+        It may be moved at any time, to and fro, also by others while a read waits. After `close`
+        or `finish` that does nothing.
         """
         return self._deadline
 
     @deadline.setter
     def deadline(self, value: float) -> None:
+        if self._parted:
+            return  # the connection may serve another exchange, which has its own
         self._deadline = value
         if value < self._timer_at and self._connection.waiter is not None:
             self._arm()
@@ -195,7 +196,7 @@ class Exchange:
         waiter = self._connection.waiter
         if waiter is None:
             return
-        if self._loop.time() + _TICK_S < self._deadline:
+        if self._loop.time() + TICK_S < self._deadline:
             self._arm()
         elif not waiter.done():
             waiter.set_exception(Silent(head_received=self._reply.headed))
@@ -217,7 +218,7 @@ class Exchange:
         if connection.rest():
             self._pool.give_back(connection)
         else:
-            connection.fail(Broken(BrokenReason.CLOSED))
+            connection.abort()
             self._pool.vacate()
 
     def finish(self) -> None:

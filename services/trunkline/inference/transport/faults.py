@@ -3,7 +3,7 @@
     TransportFault
      ├ Unsendable          the request cannot be put into HTTP/1.1
      ├ Unreachable         there was no response head
-     │  └ AddressForbidden ... since the address may not be asked
+     │  └ AddressForbidden  ... since the address may not be asked
      ├ Silent              the deadline passed while waiting
      └ Broken              the reply does not hold together
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import Final
 
 from trunkline.inference.transport.connection import Connection
 from trunkline.inference.transport.faults import (
@@ -14,9 +13,7 @@ from trunkline.inference.transport.faults import (
     Unreachable,
     UnreachableReason,
 )
-
-_TICK_S: Final = 0.001
-"""uvloop's clock and timers are whole milliseconds; a timer may be early by one."""
+from trunkline.inference.transport.grain import TICK_S
 
 
 class Pool:
@@ -43,7 +40,7 @@ class Pool:
         self._closed = False
 
     @property
-    def open(self) -> frozenset[Connection]:
+    def connections(self) -> frozenset[Connection]:
         """Return the connections that are open, free or held."""
         return frozenset(self._open)
 
@@ -123,14 +120,14 @@ class Pool:
     def _close_idle(self) -> None:
         """Close what was free for too long, and look again when the next one will have been."""
         self._timer = None
-        oldest = self._loop.time() - self._idle_s + _TICK_S
+        oldest = self._loop.time() - self._idle_s + TICK_S
         while self._free and self._free[0][0] <= oldest:
             self._free.popleft()[1].abort()
         if self._free:
             self._timer = self._loop.call_at(self._free[0][0] + self._idle_s, self._close_idle)
 
     def enter(self, connection: Connection) -> None:
-        """Take note that a connection is open."""
+        """Take note of a connection that was just made."""
         self._open.add(connection)
         if self._closed:
             connection.abort()

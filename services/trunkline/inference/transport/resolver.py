@@ -1,4 +1,4 @@
-"""The addresses of a host."""
+"""The addresses of a name."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
-from trunkline.kernel.reach import parse_ip
-
 
 class Resolver(Protocol):
-    """Turns a host into addresses; a seam, so that a test can answer for DNS."""
+    """Turns a name into addresses; a seam, so that a test can answer for DNS."""
 
     async def __call__(self, host: str, port: int, family: socket.AddressFamily) -> Sequence[str]:
-        """Return the addresses of a host.
+        """Return the addresses of a name.
 
         Args:
-            host: a name in lower case and ASCII, or an IP address without brackets.
+            host: a name in lower case and ASCII, never an address.
             port: 1 to 65535.
             family: `AF_INET` where an IPv6 address would be of no use, else `AF_UNSPEC`.
 
@@ -31,12 +29,7 @@ class Resolver(Protocol):
 
 
 async def resolve_by_system(host: str, port: int, family: socket.AddressFamily) -> Sequence[str]:
-    """Return the addresses of a host as the system knows them; a `Resolver`.
-
-    A literal address is its own answer, whatever the family. The order is the system's (RFC 6724).
-    """
-    if parse_ip(host) is not None:
-        return (host,)
+    """Return the addresses of a name as the system knows them, in its order (RFC 6724)."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, family=family, type=socket.SOCK_STREAM
     )

@@ -75,10 +75,9 @@ def translate(fault: TransportFault, request: httpx.Request) -> httpx.TransportE
             kind = httpx.ReadTimeout
         case Unreachable():
             kind = _UNREACHABLE.get(fault.reason, httpx.ConnectError)
-        case Broken():
-            kind = _BROKEN.get(fault.reason, httpx.RemoteProtocolError)
         case _:
-            kind = httpx.TransportError
+            assert isinstance(fault, Broken)
+            kind = _BROKEN.get(fault.reason, httpx.RemoteProtocolError)
     return kind(fault.message, request=request)
 
 

@@ -19,6 +19,7 @@ from trunkline.inference.transport.faults import (
     Unreachable,
     UnreachableReason,
 )
+from trunkline.inference.transport.grain import TICK_S
 from trunkline.inference.transport.pool import Pool
 from trunkline.inference.transport.request import compose
 from trunkline.inference.transport.resolver import Resolver, resolve_by_system
@@ -148,7 +149,7 @@ class Transport(httpx.AsyncBaseTransport):
                 exchange.close()
                 raise
         except Unreachable as fault:
-            if fault.reason in _TIMED_OUT and loop.time() >= deadline:
+            if fault.reason in _TIMED_OUT and loop.time() + TICK_S >= deadline:
                 raise Silent(head_received=False) from None
             raise
         return exchange
@@ -166,7 +167,7 @@ class Transport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections at once, those in use too; nothing can be opened any more."""
         self._closed = True
-        connections = [found for pool in self._pools.values() for found in pool.open]
+        connections = [found for pool in self._pools.values() for found in pool.connections]
         for pool in self._pools.values():
             pool.close()
         if connections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import struct
@@ -37,16 +38,6 @@ class Peer:
         self.requests: list[bytes] = []
         self.left_at: float | None = None
 
-    @property
-    def server_name(self) -> object:
-        """Return the name that the client gave in its TLS hello."""
-        return self._writer.get_extra_info("ssl_object").server_name_asked
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Return how much of what was written the client's side has not taken."""
-        return self._writer.transport.get_write_buffer_size()
-
     async def receive(self) -> bytes:
         """Return the next request.
 
@@ -54,10 +45,8 @@ class Peer:
             asyncio.IncompleteReadError: the client has gone.
         """
         head = await self._reader.readuntil(b"\r\n\r\n")
-        fields = httpx.Headers(
-            [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[1:-2]]  # type: ignore[misc]
-        )
-        body = await self._reader.readexactly(int(fields.get("content-length", "0")))
+        length = re.search(rb"\r\ncontent-length: (\d+)\r\n", head)
+        body = await self._reader.readexactly(int(length[1]) if length else 0)
         self.requests.append(head + body)
         return head + body
 

@@ -81,6 +81,23 @@ async def test_what_comes_later_is_read_as_it_comes(transport: Transport) -> Non
         exchange.close()
 
 
+async def test_many_streams_at_once_keep_apart(transport: Transport) -> None:
+    """A hundred interleaved streams each hand out their own bytes, in their order."""
+
+    async def script(peer: Peer) -> None:
+        name = (await peer.receive()).split(b" ")[1]
+        peer.write(CHUNKED_HEAD)
+        for number in range(20):
+            await peer.write_apart(chunk(b"%b-%d\n" % (name, number)))
+        peer.write(LAST_CHUNK)
+
+    async with serve(script) as provider:
+        names = [f"/{number}" for number in range(100)]
+        bodies = await asyncio.gather(*(get(transport, provider.url(name)) for name in names))
+        for name, body in zip(names, bodies, strict=True):
+            assert body.decode().split() == [f"{name}-{number}" for number in range(20)]
+
+
 async def test_the_head_comes_without_a_body(transport: Transport) -> None:
     """An exchange is opened as soon as the head is there."""
     async with serve(answer(CHUNKED_HEAD)) as provider:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from trunkline.inference.transport import Exchange, Transport
+from trunkline.inference.transport import (
+    Exchange,
+    Transport,
+    Unreachable,
+    UnreachableReason,
+)
 from unit.inference.transport.authority import Authority
 from unit.inference.transport.provider import (
     CHUNKED_HEAD,
@@ -64,7 +71,10 @@ async def test_opening_may_be_cancelled_anywhere() -> None:
         assert await cancel_everywhere(lambda: post(transport, provider.url())) > 2
         (await post(transport, provider.url(), connect_s=1.0)).close()
         await until(lambda: all(peer.left_at for peer in provider.peers))
+    begun = time.monotonic()
     await transport.aclose()
+    # It waits for its connections to end, and those given up half made are none of them.
+    assert time.monotonic() - begun < 0.5
 
 
 async def test_opening_over_tls_may_be_cancelled_anywhere(tmp_path: Path) -> None:
@@ -82,7 +92,9 @@ async def test_opening_over_tls_may_be_cancelled_anywhere(tmp_path: Path) -> Non
         assert await cancel_everywhere(lambda: post(transport, url)) > 2
         (await post(transport, url, connect_s=5.0)).close()
         await until(lambda: all(peer.left_at for peer in provider.peers))
+    begun = time.monotonic()
     await transport.aclose()
+    assert time.monotonic() - begun < 0.5
 
 
 async def test_the_first_opening_over_tls_may_be_cancelled(tmp_path: Path) -> None:
@@ -154,8 +166,8 @@ async def test_replacing_a_stale_connection_may_be_cancelled_anywhere() -> None:
 
     async with serve(script) as provider:
         for turns in range(MOST_TURNS):
-            # Whatever the last turn left, one request brings a fresh connection that was used once.
-            while len(provider.peers[-1].requests) != 1 if provider.peers else True:
+            # Whatever the last round left: the connection that is free has served one request.
+            while not provider.peers or len(provider.peers[-1].requests) != 1:
                 assert await get(transport, provider.url()) == b"ok"
             exchange = await cancel_after(turns, post(transport, provider.url()))
             if exchange is not None:
@@ -199,6 +211,61 @@ async def test_a_cancelled_read_loses_nothing(transport: Transport, turns: int) 
         assert body == b"".join(parts)
         exchange.close()
         assert len(provider.peers) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_crowd_with_early_leavers_leaves_all_places_free(seed: int) -> None:
+    """Many requests on few places, some cancelled, some cut, some reset: nothing is lost or kept.
+
+    Afterwards as many exchanges as there are places can be open at once, and no more.
+    """
+    chance = random.Random(seed)
+    places = 3
+    transport = Transport(connections_per_origin=places)
+    open_now = most = 0
+
+    async def script(peer: Peer) -> None:
+        while True:
+            request = await peer.receive()
+            if b"/reset" in request:
+                peer.reset()
+                return
+            await peer.write_apart(CHUNKED_HEAD, chunk(b"a"))
+            if b"/endless" not in request:
+                await peer.write_apart(LAST_CHUNK)
+
+    async def ask(path: str) -> None:
+        nonlocal open_now, most
+        exchange = await post(transport, provider.url(path))
+        open_now += 1
+        most = max(most, open_now)
+        try:
+            await exchange.read()
+            if path == "/whole":
+                assert await exchange.read() == b""
+        finally:
+            open_now -= 1
+            exchange.close()
+
+    async with serve(script) as provider:
+        paths = [chance.choice(["/whole", "/endless", "/reset"]) for _ in range(60)]
+        asked = [asyncio.create_task(ask(path)) for path in paths]
+        while not all(task.done() for task in asked):
+            for _ in range(chance.randrange(8)):
+                await asyncio.sleep(0)
+            chance.choice(asked).cancel()
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        for path, result in zip(paths, results, strict=True):
+            assert result is None or isinstance(result, asyncio.CancelledError | Unreachable)
+            assert path == "/reset" or not isinstance(result, Unreachable)
+        assert 1 <= most <= places
+        held = [await post(transport, provider.url("/endless")) for _ in range(places)]
+        with pytest.raises(Unreachable) as caught:
+            await post(transport, provider.url("/endless"), connect_s=0.02)
+        assert caught.value.reason is UnreachableReason.POOL_FULL
+        for exchange in held:
+            exchange.close()
+    await transport.aclose()
 
 
 async def test_a_cancelled_owner_frees_its_connection(transport: Transport) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from contextvars import Context
+from typing import TypeVarTuple, Unpack
 
 import pytest
 
@@ -181,13 +182,20 @@ async def test_a_deadline_set_between_reads_holds_for_the_next(transport: Transp
         exchange.close()
 
 
+_Arguments = TypeVarTuple("_Arguments")
+
+
 class CountingLoop(asyncio.SelectorEventLoop):
     """An event loop that counts the timers it is asked for."""
 
     timers = 0
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Arguments]], object],
+        *args: *_Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Count, and do what was asked."""
         self.timers += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -22,6 +22,7 @@ from trunkline.inference.transport import (
 from unit.inference.transport.provider import (
     CHUNKED_HEAD,
     LAST_CHUNK,
+    LIMIT_S,
     Names,
     Peer,
     answer,
@@ -38,6 +39,18 @@ async def client(transport: Transport) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client over the transport, which takes nothing from the environment."""
     async with httpx.AsyncClient(transport=transport, trust_env=False) as opened:
         yield opened
+
+
+async def read_stream(
+    client: httpx.AsyncClient,
+    url: str,
+    take: Callable[[bytes], object],
+    timeout_s: float = LIMIT_S,
+) -> None:
+    """Read a response part by part."""
+    async with client.stream("GET", url, timeout=timeout_s) as response:
+        async for part in response.aiter_raw():
+            take(part)
 
 
 async def test_json_is_got_and_posted(client: httpx.AsyncClient) -> None:
@@ -67,11 +80,13 @@ async def test_a_stream_is_read_as_it_comes(client: httpx.AsyncClient) -> None:
         peer.write(LAST_CHUNK)
 
     async with serve(script) as provider:
-        parts = []
-        async with client.stream("GET", provider.url()) as response:
-            async for part in response.aiter_raw():
-                parts.append(part)
-                taken.release()
+        parts: list[bytes] = []
+
+        def take(part: bytes) -> None:
+            parts.append(part)
+            taken.release()
+
+        await read_stream(client, provider.url(), take)
         assert parts == [b"one", b"two"]
 
 
@@ -142,15 +157,13 @@ async def test_silence_within_the_body_is_a_read_timeout(client: httpx.AsyncClie
         peer.write(CHUNKED_HEAD)
         for _ in range(5):
             peer.write(chunk(b"x"))
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.06)
 
     async with serve(script) as provider:
-        got = b""
+        got: list[bytes] = []
         with pytest.raises(httpx.ReadTimeout) as caught:
-            async with client.stream("GET", provider.url(), timeout=0.1) as response:
-                async for part in response.aiter_raw():
-                    got += part
-        assert got == b"xxxxx"
+            await read_stream(client, provider.url(), got.append, timeout_s=0.25)
+        assert b"".join(got) == b"xxxxx"
         assert isinstance(caught.value.__cause__, Silent)
         assert caught.value.__cause__.head_received
         assert caught.value.request.url == provider.url()
@@ -235,9 +248,7 @@ async def test_a_broken_body(
 
     async with serve(script) as provider:
         with pytest.raises(kind) as caught:
-            async with client.stream("GET", provider.url()) as response:
-                async for _ in response.aiter_raw():
-                    got.set()
+            await read_stream(client, provider.url(), lambda _: got.set())
         assert isinstance(caught.value.__cause__, Broken)
         assert caught.value.__cause__.reason is reason
 
