@@ -33,6 +33,7 @@ async def begin(
     model: str = "stall-after-20",
     metadata: Metadata | None = None,
     timeout: float | None = None,
+    channel: grpc.aio.Channel | None = None,
     **fields: Any,
 ) -> Begun:
     """Begin a run and wait until its provider is asked; two at a time would be mixed up.
@@ -42,12 +43,14 @@ async def begin(
         model: of the sandbox, as it calls it.
         metadata: of the call; None: an ADMIN's.
         timeout: of the call, in seconds; None: it has none.
+        channel: to the deployment; None: the one that it gives.
         fields: further ones of the request.
     """
     seen = deployment.sandbox.seen
     before = len(seen.of_model(model))
     request = ask(f"sandbox/{model}", **fields)
-    call = stream(deployment.channel, "StreamChat", request, metadata or deployment.admin, timeout)
+    caller = metadata or deployment.admin
+    call = stream(channel or deployment.channel, "StreamChat", request, caller, timeout)
     run_id = run_id_of(await call.initial_metadata())
     await eventually(lambda: len(seen.of_model(model)) > before)
     return Begun(run_id, call, seen.of_model(model)[-1])

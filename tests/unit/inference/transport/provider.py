@@ -38,13 +38,17 @@ class Peer:
         self.requests: list[bytes] = []
         self.left_at: float | None = None
 
+    async def receive_head(self) -> bytes:
+        """Return the head of the next request, and leave its body where it is."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
     async def receive(self) -> bytes:
         """Return the next request.
 
         Raises:
             asyncio.IncompleteReadError: the client has gone.
         """
-        head = await self._reader.readuntil(b"\r\n\r\n")
+        head = await self.receive_head()
         length = re.search(rb"\r\ncontent-length: (\d+)\r\n", head)
         body = await self._reader.readexactly(int(length[1]) if length else 0)
         self.requests.append(head + body)

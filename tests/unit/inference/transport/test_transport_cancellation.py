@@ -132,7 +132,8 @@ async def test_waiting_in_line_may_be_cancelled_anywhere() -> None:
     await transport.aclose()
 
 
-async def test_who_leaves_the_line_before_its_turn_is_passed_over() -> None:
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_who_leaves_the_line_before_its_turn_is_passed_over(turns: int) -> None:
     """A place goes to the next one who still waits."""
     transport = Transport(connections_per_origin=1)
     async with serve(answer(whole(b"ok"))) as provider:
@@ -142,7 +143,8 @@ async def test_who_leaves_the_line_before_its_turn_is_passed_over() -> None:
         await asyncio.sleep(0)
         line[0].cancel()
         line[2].cancel()
-        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         held.close()
         results = await asyncio.gather(*line, return_exceptions=True)
         assert [isinstance(result, asyncio.CancelledError) for result in results] == [

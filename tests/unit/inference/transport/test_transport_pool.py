@@ -133,6 +133,27 @@ async def test_bytes_that_nobody_asked_for_spoil_a_connection(
         assert len(provider.peers) == 2
 
 
+async def test_an_answer_that_came_too_early_spoils_a_connection(transport: Transport) -> None:
+    """A request that is refused before it is all sent would go on in the place of the next one."""
+
+    async def script(peer: Peer) -> None:
+        await peer.receive_head()
+        peer.write(whole(b"too large", status=b"413 Content Too Large"))
+        await asked.wait()
+
+    asked = asyncio.Event()
+    async with serve(script) as provider:
+        exchange = await post(transport, provider.url(), b"x" * 2**25)
+        assert exchange.status == 413
+        assert await exchange.read_all(100) == b"too large"
+        exchange.close()
+        provider.script = answer(OK)
+        assert await get(transport, provider.url()) == b"ok"
+        assert len(provider.peers) == 2
+        asked.set()
+        await provider.peers[0].left()
+
+
 async def test_the_end_of_a_body_frees_the_connection_only_when_closed(
     transport: Transport,
 ) -> None:

@@ -1,0 +1,91 @@
+"""Requests held to what the contract declares, every wrong field by its path."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from google.protobuf.message import Message
+
+from trunkline.credential.v1 import access_pb2, save_pb2
+from trunkline.inference.v1 import chat_pb2, message_pb2
+from trunkline.kernel import bounds
+from trunkline.kernel.errors import InvalidArgument, Violation
+
+
+def wrong(request: Message) -> tuple[Violation, ...]:
+    """Return how a request breaks its bounds; it must."""
+    with pytest.raises(InvalidArgument) as refused:
+        bounds.check(request)
+    assert refused.value.reason == "INVALID_REQUEST"
+    return refused.value.violations
+
+
+def fields(request: Message) -> set[str]:
+    """Return the paths of a request's wrong fields."""
+    return {violation.field for violation in wrong(request)}
+
+
+def test_a_request_within_its_bounds_passes() -> None:
+    """Also an empty one where nothing is required."""
+    bounds.check(access_pb2.ListAccessTokensRequest())
+    bounds.check(access_pb2.ListAccessTokensRequest(page_size=1000))
+
+
+def test_a_field_is_named_with_what_is_wrong() -> None:
+    """The path is the contract's; the sentence is the rule's."""
+    (violation,) = wrong(access_pb2.ListAccessTokensRequest(page_size=1001))
+    assert violation.field == "page_size"
+    assert "1000" in violation.description
+
+
+def test_every_wrong_field_is_named() -> None:
+    """In messages, in lists and in maps, by index and by key."""
+    chat = chat_pb2.ChatRequest(model="no slash", fallbacks=["a/b", "?"], role="x" * 64)
+    chat.sampling.temperature = 3
+    chat.sampling.stop.extend(["ok", ""])
+    chat.messages.add()  # checked by the walk that translates it
+    assert fields(chat) == {
+        "model",
+        "fallbacks[1]",
+        "role",
+        "sampling.temperature",
+        "sampling.stop[1]",
+    }
+    save = save_pb2.SaveApiKeyRequest(provider="openai")
+    save.api_key = "k"
+    save.headers["bad key"] = "x"
+    save.headers["X-Ok"] = "line\nbreak"
+    save.headers['quo"te'] = "x"
+    assert fields(save) == {'headers["bad key"]', 'headers["X-Ok"]', 'headers["quo\\"te"]'}
+    message = message_pb2.Message(role=message_pb2.ROLE_USER)
+    message.content.add()
+    assert {path.partition(".")[0] for path in fields(message)} == {"content[0]"}
+
+
+def test_a_rule_of_the_whole_message_names_no_field() -> None:
+    """Such as two fields of which one may be set."""
+    assert fields(chat_pb2.ChatRequest(model="a/b", chain="c")) == {""}
+
+
+def test_a_hostile_request_is_refused_before_it_costs_much() -> None:
+    """A million wrong items took half a minute to name; only the first one is."""
+    request = chat_pb2.ChatRequest(model="a/b", fallbacks=["q"] * 1_000_000)
+    begun = time.process_time()
+    assert len(wrong(request)) == 1
+    assert time.process_time() - begun < 5
+
+
+def test_bytes_that_are_no_message_are_refused() -> None:
+    """And what they are is not repeated."""
+    with pytest.raises(InvalidArgument) as refused:
+        bounds.read(access_pb2.ListAccessTokensRequest.FromString, b"\xff canary")
+    assert refused.value.reason == "INVALID_REQUEST"
+    assert "canary" not in refused.value.message
+    read = bounds.read(access_pb2.ListAccessTokensRequest.FromString, b"\x08\x05")
+    assert read.page_size == 5
+
+
+def test_no_path_is_the_request_as_a_whole() -> None:
+    """A rule of the whole message comes without one."""
+    assert bounds.field_path(None) == ""
