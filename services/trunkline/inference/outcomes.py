@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import timedelta
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
 from trunkline.inference.v1 import failure_pb2
 from trunkline.kernel.channel import PeerRefused, ask
-from trunkline.kernel.clock import Clock
+from trunkline.kernel.clock import Clock, duration
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
 
@@ -64,10 +62,10 @@ class Outcomes:
         """
         outcome = health_service_pb2.Outcome(
             route=health_pb2.RouteKey(model=model, credential_id=credential_id),
-            duration=_duration(self._clock.monotonic() - began),
+            duration=duration(self._clock.monotonic() - began),
         )
         if first_token is not None:
-            outcome.time_to_first_token.CopyFrom(_duration(first_token - began))
+            outcome.time_to_first_token.CopyFrom(duration(first_token - began))
         if failure is not None:
             outcome.kind = failure.kind
             outcome.mid_stream = failure.mid_stream
@@ -91,7 +89,7 @@ class Outcomes:
             return
         now = self._clock.monotonic()
         for began, outcome in batch:
-            outcome.start_age.CopyFrom(_duration(now - began))
+            outcome.start_age.CopyFrom(duration(now - began))
         request = health_service_pb2.ReportOutcomesRequest(outcomes=[entry for _, entry in batch])
         try:
             await ask("health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S)
@@ -109,10 +107,3 @@ class Outcomes:
         """Put a batch back; what is older than the queue is long is dropped."""
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extendleft(reversed(batch[-room:] if room else []))
-
-
-def _duration(seconds: float) -> Duration:
-    """Return seconds as a protobuf duration."""
-    duration = Duration()
-    duration.FromTimedelta(timedelta(seconds=max(0.0, seconds)))
-    return duration

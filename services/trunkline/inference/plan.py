@@ -9,7 +9,6 @@ from functools import lru_cache
 from trunkline.catalog.v1 import model_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_provider_pb2
 from trunkline.credential.v1 import credential_pb2
-from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.v1 import chat_pb2, failure_pb2
 from trunkline.kernel.address import BaseUrl, parse_base_url
 from trunkline.kernel.call import Caller
@@ -19,7 +18,6 @@ from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
 _NEAREST = 3
-_NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +56,6 @@ class Candidate:
         return is_private(self.base_url.host)
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """The longest waits of one attempt, in seconds.
-
-    Attributes:
-        connect: to be connected, TLS included.
-        first_token: from the request sent to the first content; None: no limit.
-        idle: between two reads.
-        attempt: of the attempt as a whole; None: what is left of the run.
-        usage: for usage after the answer's end.
-    """
-
-    connect: float
-    first_token: float | None
-    idle: float
-    attempt: float | None
-    usage: float
-
-
 def choose(
     request: chat_pb2.ChatRequest,
     caller: Caller,
@@ -109,32 +88,6 @@ def choose(
         )
     address = credential.base_url or provider.endpoint.base_url
     return Candidate(name, provider, model, credential, _parsed(address))
-
-
-def settle_waits(
-    request: chat_pb2.ChatRequest, candidate: Candidate, settings: InferenceSettings
-) -> Waits:
-    """Return the waits of an attempt: the request's, else the deployment's."""
-    asked = request.limits
-    reasons = _reasons(request, candidate)
-    first_token: float | None = (
-        None
-        if reasons
-        else settings.first_token_local_s
-        if candidate.is_local
-        else settings.first_token_s
-    )
-    if asked.HasField("first_token"):
-        first_token = _seconds(asked.first_token)
-    return Waits(
-        connect=_seconds(asked.connect) if asked.HasField("connect") else settings.connect_s,
-        first_token=first_token,
-        idle=_seconds(asked.idle)
-        if asked.HasField("idle")
-        else (settings.idle_reasoning_s if reasons else settings.idle_s),
-        attempt=_seconds(asked.attempt) if asked.HasField("attempt") else None,
-        usage=settings.usage_wait_s,
-    )
 
 
 @lru_cache(maxsize=4096)
@@ -179,16 +132,3 @@ def _unknown(name: str, caller: Caller, catalog: CatalogView) -> NotFound:
         f"There is no model {name}.{hint}",
         metadata={"model": name, "nearest": ",".join(near)},
     )
-
-
-def _reasons(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:
-    """Tell whether long silence is to be expected, since the request or the model reasons."""
-    asked = request.reasoning
-    if asked.effort:
-        return asked.effort != "none"
-    return bool(asked.budget_tokens) or candidate.model.facts.thinking.value
-
-
-def _seconds(duration: object) -> float:
-    """Return a protobuf duration in seconds."""
-    return duration.seconds + duration.nanos / _NANOSECONDS  # type: ignore[attr-defined,no-any-return] # a Duration

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
 from google.rpc import status_pb2
 
+from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
 from trunkline.inference.journal.memory import MemoryJournal, Trimmed
 from trunkline.inference.v1 import (
@@ -21,7 +20,7 @@ from trunkline.inference.v1 import (
     run_pb2,
 )
 from trunkline.kernel.call import Caller
-from trunkline.kernel.clock import Clock, timestamp
+from trunkline.kernel.clock import Clock, duration, timestamp
 from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, OutOfRange, TrunklineError
 from trunkline.kernel.status import error_info, find_detail, to_status
 
@@ -84,8 +83,7 @@ class Run:
     Attributes:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
-        under_way: gives the record of the attempt under way, as if it were cancelled now;
-            None: there is none.
+        under_way: the attempt under way; None: there is none.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class Run:
         self.ended_ns = 0
         self.readers = 0
         self.task: asyncio.Task[None] | None = None
-        self.under_way: Callable[[], result_pb2.Attempt] | None = None
+        self.under_way: Attempt | None = None
         self._clock = clock
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -125,8 +123,7 @@ class Run:
 
     def begin(self) -> None:
         """Write the first event."""
-        kept = Duration()
-        kept.FromTimedelta(timedelta(seconds=self.terms.retention_s))
+        kept = duration(self.terms.retention_s)
         self.append(
             event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
         )
@@ -172,7 +169,8 @@ class Run:
         if not self.is_live:
             return
         if self.under_way is not None:
-            error.details += (result_pb2.AttemptTrail(attempts=[self.under_way()]),)
+            cancelled = self.under_way.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED)
+            error.details += (result_pb2.AttemptTrail(attempts=[cancelled]),)
         self.fail(error, state)
         if self.task is not None:
             self.task.cancel()
@@ -233,15 +231,13 @@ class Run:
             raise Ended(self.status)
 
     async def wait_end(self) -> result_pb2.Completed:
-        """Return the whole answer when the run has ended; takes every event on the way.
+        """Return the whole answer when the run has ended; takes every event as it comes.
 
         Raises:
             Ended: the run ended without an answer.
         """
-        journal = self.journal
-        while not journal.closed:
-            journal.take(journal.last_sequence)
-            await journal.changed()
+        with self.journal.taking():
+            await self.journal.wait_closed()
         if self.completed is None:
             raise Ended(self.status or status_pb2.Status())
         return self.completed

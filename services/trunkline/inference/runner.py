@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-
-from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import (
     Adapter,
@@ -17,86 +13,23 @@ from trunkline.inference.adapters.adapter import (
     Reply,
     Target,
 )
-from trunkline.inference.drafts import Drafts
+from trunkline.inference.attempt import Attempt
 from trunkline.inference.endings import broken, from_fault, to_error, usage_of_failed
 from trunkline.inference.keys import Keys
 from trunkline.inference.outcomes import Outcomes
-from trunkline.inference.plan import Candidate, Waits, choose, settle_waits
+from trunkline.inference.plan import Candidate, choose
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.transport import Exchange, Transport, TransportFault
 from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
-from trunkline.kernel.clock import Clock, timestamp
+from trunkline.inference.waits import Deadlines, settle_waits
+from trunkline.kernel.clock import Clock
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
 MAX_REFUSAL_BYTES = 64 * 1024
 # In characters, as for a provider's whole answer in one piece.
 MAX_ANSWER = 32 * 1024 * 1024
-_MAX_WAIT_S = 3600.0
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One request to one provider, under way.
-
-    Attributes:
-        number: counted from 1.
-        candidate: who is asked.
-        waits: the longest waits.
-        began: monotonic seconds.
-        began_ns: the same by the wall.
-        first_token: monotonic seconds of the first content; None: none has come.
-        drafts: what was said and has no number yet.
-        losses: of the request.
-    """
-
-    number: int
-    candidate: Candidate
-    waits: Waits
-    began: float
-    began_ns: int
-    first_token: float | None = None
-    drafts: Drafts = field(default_factory=Drafts)
-    losses: tuple[result_pb2.Loss, ...] = ()
-
-
-class _Deadlines:
-    """Until when the next bytes of an attempt are waited for.
-
-    Args:
-        waits: the longest waits.
-        sent_at: the loop's time at which the request was sent.
-    """
-
-    def __init__(self, waits: Waits, sent_at: float) -> None:
-        self._idle = waits.idle
-        self._usage = waits.usage
-        self._spoken_by = sent_at + (
-            _MAX_WAIT_S if waits.first_token is None else waits.first_token
-        )
-        self._whole_by = sent_at + (_MAX_WAIT_S if waits.attempt is None else waits.attempt)
-        self._usage_by: float | None = None
-        # Before the first byte, an idle limit counts where no first-token limit does.
-        self._patient = waits.first_token is not None
-
-    def next(self, now: float, *, spoken: bool, finished: bool) -> float:
-        """Return the loop's time until which the next read may wait.
-
-        Args:
-            now: the loop's time.
-            spoken: content has come; any byte is life, and only content is speech.
-            finished: the answer is whole, and only its usage is missing.
-        """
-        if finished:
-            if self._usage_by is None:
-                self._usage_by = now + self._usage
-            return min(self._usage_by, self._whole_by)
-        if spoken:
-            return min(now + self._idle, self._whole_by)
-        if self._patient:
-            return min(self._spoken_by, self._whole_by)
-        return min(now + self._idle, self._whole_by)
 
 
 class Runner:
@@ -151,18 +84,19 @@ class Runner:
         """
         terms = run.terms
         candidate = choose(terms.request, terms.caller, self._catalog, self._credentials)
-        attempt = _Attempt(
+        attempt = Attempt(
             number=1,
             candidate=candidate,
             waits=settle_waits(terms.request, candidate, self._settings),
-            began=self._clock.monotonic(),
-            began_ns=self._clock.time_ns(),
+            caller=terms.caller,
+            clock=self._clock,
         )
-        run.under_way = lambda: self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_CANCELLED)
+        run.under_way = attempt
         try:
             completed = await self._ask(run, attempt)
         except ProviderFailed as failed:
-            failure = self._shown(run, attempt, failed.failure)
+            failed.failure.mid_stream = attempt.first_token is not None
+            failure = attempt.show(failed.failure)
             attempt.drafts.abort_open_calls()
             self._append(run, attempt)
             run.append(
@@ -172,7 +106,7 @@ class Runner:
                 )
             )
             self._note(attempt, failed.failure)
-            record = self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_FAILED)
+            record = attempt.record(result_pb2.ATTEMPT_OUTCOME_FAILED)
             record.failure.CopyFrom(failure)
             record.usage.CopyFrom(usage_of_failed(failure))
             raise to_error(
@@ -184,7 +118,7 @@ class Runner:
         self._note(attempt, None)
         run.finish(completed)
 
-    async def _ask(self, run: Run, attempt: _Attempt) -> result_pb2.Completed:
+    async def _ask(self, run: Run, attempt: Attempt) -> result_pb2.Completed:
         """Make one attempt, its events going into the run.
 
         Raises:
@@ -207,14 +141,13 @@ class Runner:
         built: BuiltChat = adapter.build_chat(target, request, stream=streams)
         attempt.losses = built.losses
         decoder = adapter.decoder(target, request, stream=streams)
-        attempt.began = self._clock.monotonic()
-        attempt.began_ns = self._clock.time_ns()
+        attempt.begin()
         sent_at = asyncio.get_running_loop().time()
         try:
             exchange = await self._transport.open(
                 built.request,
                 connect_s=attempt.waits.connect,
-                deadline=_Deadlines(attempt.waits, sent_at).next(
+                deadline=Deadlines(attempt.waits, sent_at).next(
                     sent_at, spoken=False, finished=False
                 ),
             )
@@ -245,7 +178,7 @@ class Runner:
         )
 
     async def _decode(
-        self, run: Run, attempt: _Attempt, decoder: Decoder, exchange: Exchange, sent_at: float
+        self, run: Run, attempt: Attempt, decoder: Decoder, exchange: Exchange, sent_at: float
     ) -> result_pb2.Completed:
         """Read the answer to its end.
 
@@ -263,7 +196,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         waits = attempt.waits
         drafts = attempt.drafts
-        by = _Deadlines(waits, sent_at)
+        by = Deadlines(waits, sent_at)
         while not decoder.complete:
             exchange.deadline = by.next(
                 loop.time(), spoken=attempt.first_token is not None, finished=decoder.finished
@@ -288,7 +221,7 @@ class Runner:
         self._append(run, attempt)
         if attempt.first_token is None and ending.finish_reason == result_pb2.FINISH_REASON_STOP:
             raise ProviderFailed(broken("The provider ended its answer without a word."))
-        record = self._record(run, attempt, result_pb2.ATTEMPT_OUTCOME_COMPLETED)
+        record = attempt.record(result_pb2.ATTEMPT_OUTCOME_COMPLETED)
         usage = ending.usage or record.usage
         record.usage.CopyFrom(usage)
         losses = [*attempt.losses, *ending.losses]
@@ -308,7 +241,7 @@ class Runner:
             + usage.output_tokens,
         )
 
-    def _append(self, run: Run, attempt: _Attempt) -> None:
+    def _append(self, run: Run, attempt: Attempt) -> None:
         """Give the drafts of a read their numbers."""
         drafts = attempt.drafts.take()
         if drafts and attempt.first_token is None:
@@ -331,38 +264,7 @@ class Runner:
             del fault
         return Reply(exchange.status, exchange.headers, bytes(body[:MAX_REFUSAL_BYTES]))
 
-    def _shown(
-        self, run: Run, attempt: _Attempt, failure: failure_pb2.AttemptFailure
-    ) -> failure_pb2.AttemptFailure:
-        """Return a failure as the run's readers may see it: by the role that began it."""
-        shown = failure_pb2.AttemptFailure()
-        shown.CopyFrom(failure)
-        shown.mid_stream = attempt.first_token is not None
-        failure.mid_stream = shown.mid_stream
-        if not run.terms.caller.is_admin and shown.HasField("reply"):
-            shown.reply.ClearField("message")
-            shown.reply.ClearField("body")
-        return shown
-
-    def _record(
-        self, run: Run, attempt: _Attempt, outcome: result_pb2.AttemptOutcome.ValueType
-    ) -> result_pb2.Attempt:
-        """Return an attempt that ends now, as answers and errors show it; its usage is unknown."""
-        record = result_pb2.Attempt(
-            number=attempt.number,
-            model=attempt.candidate.name,
-            outcome=outcome,
-            credential_scope=attempt.candidate.scope,
-            start_time=timestamp(attempt.began_ns),
-            duration=_duration(self._clock.monotonic() - attempt.began),
-            usage=result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN),
-            credential_id=(attempt.candidate.credential.id if run.terms.caller.is_admin else ""),
-        )
-        if attempt.first_token is not None:
-            record.time_to_first_token.CopyFrom(_duration(attempt.first_token - attempt.began))
-        return record
-
-    def _note(self, attempt: _Attempt, failure: failure_pb2.AttemptFailure | None) -> None:
+    def _note(self, attempt: Attempt, failure: failure_pb2.AttemptFailure | None) -> None:
         """Let health know how an attempt ended."""
         candidate = attempt.candidate
         self._outcomes.add(
@@ -378,10 +280,3 @@ def _streams(candidate: Candidate) -> bool:
     """Tell whether a provider is asked for a stream; absent means yes."""
     endpoint = candidate.provider.endpoint
     return endpoint.streaming if endpoint.HasField("streaming") else True
-
-
-def _duration(seconds: float) -> Duration:
-    """Return seconds as a protobuf duration."""
-    duration = Duration()
-    duration.FromTimedelta(timedelta(seconds=max(0.0, seconds)))
-    return duration

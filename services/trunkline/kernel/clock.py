@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,3 +44,9 @@ def to_datetime(time_ns: int) -> datetime:
     """Return nanoseconds since 1970 as an aware datetime in UTC, cut to microseconds."""
     # In integers: a float of today's nanoseconds is some hundred of them off.
     return _EPOCH + timedelta(microseconds=time_ns // 1_000)
+
+
+def duration(seconds: float) -> Duration:
+    """Return a span of seconds as a protobuf duration; a negative one as none."""
+    whole, nanos = divmod(max(0, int(seconds * 1_000_000_000)), 1_000_000_000)
+    return Duration(seconds=whole, nanos=nanos)

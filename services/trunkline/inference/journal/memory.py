@@ -9,7 +9,8 @@ trimming the oldest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from trunkline.inference.v1 import event_pb2
 from trunkline.kernel.clock import Clock
@@ -40,12 +41,14 @@ class MemoryJournal:
 
     __slots__ = (
         "_clock",
+        "_closing",
         "_count",
         "_events",
         "_kept_bytes",
         "_readers",
         "_room",
         "_taken",
+        "_takers",
         "_untaken",
         "_untaken_bytes",
         "closed",
@@ -63,6 +66,8 @@ class MemoryJournal:
         self._count = count
         self._events: list[bytes] = []
         self._taken = 0
+        self._takers = 0
+        self._closing: list[asyncio.Future[None]] = []
         self._untaken = 0
         self._readers: list[asyncio.Future[None]] = []
         self._room: asyncio.Future[None] | None = None
@@ -85,7 +90,10 @@ class MemoryJournal:
         self._events.append(data)
         length = len(data)
         self.size += length
-        self._untaken += length
+        if self._takers:
+            self._taken = self.last_sequence
+        else:
+            self._untaken += length
         self._count(length)
         self._bound()
         self._wake()
@@ -95,6 +103,29 @@ class MemoryJournal:
         self.closed = True
         self._wake()
         self._make_room()
+        for waiter in self._closing:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait_closed(self) -> None:
+        """Wait until no event will follow."""
+        if not self.closed:
+            waiter = asyncio.get_running_loop().create_future()
+            self._closing.append(waiter)
+            try:
+                await waiter
+            finally:
+                self._closing.remove(waiter)
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Take every event as it comes, for one who waits for the end alone."""
+        self.take(self.last_sequence)
+        self._takers += 1
+        try:
+            yield
+        finally:
+            self._takers -= 1
 
     def get(self, sequence: int) -> bytes:
         """Return an event that was written.

@@ -1,0 +1,110 @@
+"""The longest waits of an attempt: what was asked for, and until when each read may wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.duration_pb2 import Duration
+
+from trunkline.inference.plan import Candidate
+from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.v1 import chat_pb2
+
+_NANOSECONDS = 1_000_000_000
+_MAX_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The longest waits of one attempt, in seconds.
+
+    Attributes:
+        connect: to be connected, TLS included.
+        first_token: from the request sent to the first content; None: no limit.
+        idle: between two reads.
+        attempt: of the attempt as a whole; None: what is left of the run.
+        usage: for usage after the answer's end.
+    """
+
+    connect: float
+    first_token: float | None
+    idle: float
+    attempt: float | None
+    usage: float
+
+
+class Deadlines:
+    """Until when the next bytes of an attempt are waited for.
+
+    Args:
+        waits: the longest waits.
+        sent_at: the loop's time at which the request was sent.
+    """
+
+    def __init__(self, waits: Waits, sent_at: float) -> None:
+        self._idle = waits.idle
+        self._usage = waits.usage
+        self._spoken_by = sent_at + (
+            _MAX_WAIT_S if waits.first_token is None else waits.first_token
+        )
+        self._whole_by = sent_at + (_MAX_WAIT_S if waits.attempt is None else waits.attempt)
+        self._usage_by: float | None = None
+        # Before the first byte, an idle limit counts where no first-token limit does.
+        self._patient = waits.first_token is not None
+
+    def next(self, now: float, *, spoken: bool, finished: bool) -> float:
+        """Return the loop's time until which the next read may wait.
+
+        Args:
+            now: the loop's time.
+            spoken: content has come; any byte is life, and only content is speech.
+            finished: the answer is whole, and only its usage is missing.
+        """
+        if finished:
+            if self._usage_by is None:
+                self._usage_by = now + self._usage
+            return min(self._usage_by, self._whole_by)
+        if spoken:
+            return min(now + self._idle, self._whole_by)
+        if self._patient:
+            return min(self._spoken_by, self._whole_by)
+        return min(now + self._idle, self._whole_by)
+
+
+def settle_waits(
+    request: chat_pb2.ChatRequest, candidate: Candidate, settings: InferenceSettings
+) -> Waits:
+    """Return the waits of an attempt: the request's, else the deployment's."""
+    asked = request.limits
+    reasons = _reasons(request, candidate)
+    first_token: float | None = (
+        None
+        if reasons
+        else settings.first_token_local_s
+        if candidate.is_local
+        else settings.first_token_s
+    )
+    if asked.HasField("first_token"):
+        first_token = _seconds(asked.first_token)
+    return Waits(
+        connect=_seconds(asked.connect) if asked.HasField("connect") else settings.connect_s,
+        first_token=first_token,
+        idle=_seconds(asked.idle)
+        if asked.HasField("idle")
+        else (settings.idle_reasoning_s if reasons else settings.idle_s),
+        attempt=_seconds(asked.attempt) if asked.HasField("attempt") else None,
+        usage=settings.usage_wait_s,
+    )
+
+
+def _reasons(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:
+    """Tell whether long silence is to be expected, since the request or the model reasons."""
+    asked = request.reasoning
+    if asked.effort:
+        return asked.effort != "none"
+    return bool(asked.budget_tokens) or candidate.model.facts.thinking.value
+
+
+def _seconds(duration: Duration) -> float:
+    """Return a protobuf duration in seconds."""
+    return duration.seconds + duration.nanos / _NANOSECONDS
