@@ -85,7 +85,12 @@ class FakeSuite(grpc.ServerInterceptor):
         self.access = FakeAccess()  # type: ignore[abstract] # see above
         self.health = FakeHealth()  # type: ignore[abstract] # see above
         self.inference = FakeInference(self.catalog)  # type: ignore[abstract] # see above
-        self._server = grpc.server(futures.ThreadPoolExecutor(16), interceptors=[self])
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(16),
+            interceptors=[self],
+            # The kernel would give the same free port to another test's server.
+            options=[("grpc.so_reuseport", 0)],
+        )
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self.catalog, self._server)
         credential_service_pb2_grpc.add_CredentialServiceServicer_to_server(
             self.credentials, self._server

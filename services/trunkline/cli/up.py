@@ -23,6 +23,7 @@ from trunkline.suite import Suite
 _HELLO = '{"model":"sandbox/ok","messages":[{"role":"ROLE_USER","content":[{"text":"Hello"}]}]}'
 _STREAM_CHAT = "trunkline.inference.v1.InferenceService/StreamChat"
 _TIMEOUT_S = 5.0
+_YOUNG_OBJECTS = 10_000
 
 
 def up(
@@ -69,9 +70,6 @@ def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) ->
 
 def _run(main: Any) -> None:
     """Run a program on the fastest loop there is."""
-    # What is imported stays: the collector need not look at it ever again.
-    gc.collect()
-    gc.freeze()
     try:
         import uvloop
     except ImportError:
@@ -86,6 +84,7 @@ async def _up(source: Source, *, sandbox: bool) -> None:
     fresh = not (process.data_dir / "catalog.db").exists()
     suite = Suite(source)
     await suite.start()
+    _settle_collector()
     credential = suite.services["credential"]
     assert isinstance(credential, CredentialService)
     _say(f"Trunkline is serving on {suite.address}.")
@@ -117,6 +116,7 @@ async def _serve(source: Source, names: Sequence[str]) -> None:
     """Run some services until told to stop."""
     suite = Suite(source, names)
     await suite.start()
+    _settle_collector()
     async with _stopping() as stop:
         try:
             _say(f"Trunkline {', '.join(names)} is serving on {suite.address}.")
@@ -172,6 +172,18 @@ def _greet(suite: Suite, credential: CredentialService, connected: list[str] | N
             f" -d '{_HELLO}' {suite.address} {_STREAM_CHAT}"
         )
     _say("Connect a real provider (it asks for the key): trunkline connect openai")
+
+
+def _settle_collector() -> None:
+    """Have Python's collector look at what comes and goes, and seldom at what stays.
+
+    What was loaded until now is there for good, and runs that are kept are freed by
+    reference: a full look would cost milliseconds in the midst of streams, and find
+    nothing. docs/performance.md has what this saves.
+    """
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    gc.enable()
 
 
 def _say(line: str) -> None:

@@ -101,11 +101,13 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         described = run.describe()
         response = run_pb2.GetRunResponse(run=described)
         if run.completed is not None and run.answer is not None:
-            page, token = cut_message(run.answer, _read_token(request.page_token))
+            start = _read_token(request.page_token)
+            page, token = cut_message(run.answer, start)
             described.completed.CopyFrom(run.completed)
             described.completed.message.CopyFrom(page)
             response.run.CopyFrom(described)
             response.next_page_token = _write_token(token) if token else ""
+            response.first_part_continues = bool(start) and not start.endswith(":0")
         elif request.page_token:
             raise _bad_token()
         return response

@@ -53,6 +53,7 @@ def _joined(pages: list[run_pb2.GetRunResponse]) -> message_pb2.Part:
     """Join the pages of an answer of one part."""
     pieces = [part for page in pages for part in page.run.completed.message.content]
     assert len(pieces) == len(pages)
+    assert [page.first_part_continues for page in pages] == [False] + [True] * (len(pages) - 1)
     whole = message_pb2.Part()
     whole.CopyFrom(pieces[0])
     for piece in pieces[1:]:

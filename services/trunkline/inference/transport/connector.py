@@ -152,8 +152,7 @@ async def _dial(url: BaseUrl, address: str, tls: ssl.SSLContext | None, home: Ho
         flags=socket.AI_NUMERICHOST,
     )
     # Not before it is complete: of one that is given up while it is made, uvloop tells no end.
-    if not connection.lost.done():
-        home.enter(connection)
+    home.enter(connection)
     return connection
 
 

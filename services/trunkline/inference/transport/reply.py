@@ -126,7 +126,6 @@ class Reply:
                 then (RFC 9112 §6.3).
         """
         self._parser = None
-        self.reusable = False
         if self.ended:
             return
         if not self.headed:

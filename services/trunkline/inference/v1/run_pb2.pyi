@@ -201,8 +201,11 @@ class GetRunResponse(_message.Message):
 
     RUN_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FIRST_PART_CONTINUES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty: this was the last page."""
+    first_part_continues: _builtins.bool
+    """The first part of this page goes on with the last part of the page before."""
     @_builtins.property
     def run(self) -> Global___Run:
         """The run, with `completed` when it succeeded and is still kept. Its message
@@ -215,10 +218,11 @@ class GetRunResponse(_message.Message):
         *,
         run: Global___Run | None = ...,
         next_page_token: _builtins.str = ...,
+        first_part_continues: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_part_continues", b"first_part_continues", "next_page_token", b"next_page_token", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,8 +249,8 @@ class ListRunsRequest(_message.Message):
     state: Global___RunState.ValueType
     """Only runs in this state. Unspecified: all."""
     principal: _builtins.str
-    """Only runs of this principal, its users' included. Another than the caller:
-    ADMIN only. Empty: for an ADMIN all, for others their own.
+    """Only runs of this principal. Another than the caller: ADMIN only. Empty: for an
+    ADMIN all, for others their own.
     """
     on_behalf_of: _builtins.str
     """For whom the caller asks: a user of the calling backend, opaque. Key policy,

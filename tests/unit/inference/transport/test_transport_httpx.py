@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -177,8 +178,10 @@ async def test_a_full_pool_is_a_pool_timeout() -> None:
         serve(answer(CHUNKED_HEAD)) as provider,
         client.stream("GET", provider.url()),
     ):
+        begun = time.monotonic()
         with pytest.raises(httpx.PoolTimeout):
             await client.get(provider.url(), timeout=httpx.Timeout(10.0, pool=0.02))
+        assert time.monotonic() - begun < 5.0
 
 
 async def test_no_connection_in_time_is_a_connect_timeout() -> None:

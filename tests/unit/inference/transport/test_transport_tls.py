@@ -161,7 +161,7 @@ async def test_a_mute_address_leaves_time_for_the_next(authority: Authority) -> 
         serve(answer(whole(b"ok")), tls=tls) as provider,
         serve(mute, host="127.0.0.2", port=provider.port) as first,
     ):
-        exchange = await post(transport, provider.url(host=NAME), connect_s=0.6)
+        exchange = await post(transport, provider.url(host=NAME), connect_s=1.6)
         assert await exchange.read() == b"ok"
         exchange.close()
         await first.peers[0].left()
