@@ -155,7 +155,9 @@ class Runner:
                 if exchange.status != 200:
                     reply = await self._read_refusal(exchange)
                     raise ProviderFailed(adapter.classify(target, reply))
-                return await self._decode(run, attempt, decoder, exchange, sent_at)
+                completed = await self._decode(run, attempt, decoder, exchange, sent_at)
+                exchange.finish()
+                return completed
             finally:
                 exchange.close()
         except TransportFault as fault:
