@@ -156,10 +156,14 @@ class Runner:
                     reply = await self._read_refusal(exchange)
                     raise ProviderFailed(adapter.classify(target, reply))
                 completed = await self._decode(run, attempt, decoder, exchange, sent_at)
-                exchange.finish()
-                return completed
-            finally:
+            except BaseException:
                 exchange.close()
+                raise
+            if decoder.complete:
+                exchange.finish()
+            else:
+                exchange.close()
+            return completed
         except TransportFault as fault:
             raise ProviderFailed(from_fault(fault)) from None
 

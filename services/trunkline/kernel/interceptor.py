@@ -17,6 +17,7 @@ written is told like every other error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,6 +49,8 @@ Parse = Callable[[bytes], Any]
 # Methods that are open to all have places of their own: nobody must be able to take
 # those of the calls that are allowed.
 MAX_OPEN_CALLS = 256
+_CLOCKS_APART_S = 0.05
+_LATE_S = 10.0
 
 
 class Interceptor:
@@ -136,6 +139,7 @@ class Interceptor:
         async def stream(data: Any, context: Context) -> AsyncIterator[bytes]:
             call, token = self._enter(policy, context)
             messages: Any = None
+            dropped = False
             try:
                 await self._identify(policy, call, token)
                 if many_requests:
@@ -154,15 +158,17 @@ class Interceptor:
                 await self._fail(policy, call, context, error)
                 raise
             except GeneratorExit:
-                # The client left, or the call was ended, while we were blocked in send.
-                # gRPC drops its handler there, and no status can be sent any more.
+                # The client left, or the call was ended, while gRPC was blocked in send: it
+                # drops this generator, which is closed in another task than the call's.
                 call.code = _code_of(call)
+                dropped = True
                 raise
             finally:
-                # Perhaps in another task than the call's: only bookkeeping is done here.
                 self._leave(call, admission, context)
                 if messages is not None:
                     await self._close(messages, call)
+                if dropped and call.failure is not None:
+                    await _send_late(policy, call, context)
 
         return stream
 
@@ -277,12 +283,27 @@ class Interceptor:
             )
 
 
+async def _send_late(policy: MethodPolicy, call: Call, context: Context) -> None:
+    """Send the status of a call that was ended while it was blocked in send.
+
+    gRPC sends none for a handler that was cancelled, and its client would wait for ever.
+    """
+    assert call.failure is not None
+    status = to_status(call.failure, domain=policy.domain, request_id=call.request_id)
+    with contextlib.suppress(grpc.aio.AbortError, grpc.aio.InternalError, TimeoutError):
+        async with asyncio.timeout(_LATE_S):
+            await context.abort_with_status(to_grpc(status))
+
+
 def _code_of(call: Call) -> str:
     """Return how a call is accounted for that ended without a status of ours."""
     if call.failure is not None:
         return code_pb2.Code.Name(call.failure.code)
     # The deadline and a client that left look the same, but for the time that remains.
-    return "DEADLINE_EXCEEDED" if call.remaining() == 0 else "CANCELLED"
+    # A client's own clock is a little before ours.
+    remaining = call.remaining()
+    late = remaining is not None and remaining < _CLOCKS_APART_S
+    return "DEADLINE_EXCEEDED" if late else "CANCELLED"
 
 
 async def _read_each(

@@ -122,6 +122,12 @@ def test_a_failure_as_json_is_one_object_on_standard_error(cli: Cli) -> None:
 
 def test_a_failure_that_nobody_sent_is_json_too(cli: Cli) -> None:
     """Also what fails before any call has a reason and a status."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    away = cli.run("status", "--json", "--address", address)
+    assert (away.error["reason"], away.error["code"]) == ("UNREACHABLE", "UNAVAILABLE")
+    assert away.error["metadata"]["address"] == address
+    assert "refused" in away.error["metadata"]["detail"]
     missing = cli.run("status", "--json", env={"TRUNKLINE_TOKEN": ""})
     assert missing.error["reason"] == "TOKEN_MISSING"
     assert missing.error["code"] == "UNAUTHENTICATED"

@@ -1,0 +1,38 @@
+"""`trunkline config`: the settings as they hold, each with where its value comes from."""
+
+from __future__ import annotations
+
+from trunkline.cli.options import AsJson
+from trunkline.cli.output import print_json, print_table
+
+
+def config(as_json: AsJson = False) -> None:
+    """Show every setting as it holds, and where from.
+
+    Secrets show as (set).
+    """
+    from trunkline.kernel.settings import Source, describe
+    from trunkline.suite import SETTINGS
+
+    source = Source.read()
+    source.check_names(SETTINGS)
+    settings = describe(source, SETTINGS)
+    if as_json:
+        print_json(
+            {
+                "settings": [
+                    {
+                        "name": setting.name,
+                        "value": setting.value,
+                        "source": setting.source,
+                        "description": setting.description,
+                    }
+                    for setting in settings
+                ]
+            }
+        )
+        return
+    print_table(
+        ("SETTING", "VALUE", "SOURCE", "MEANING"),
+        ((each.name, each.value, each.source, each.description) for each in settings),
+    )

@@ -1,0 +1,139 @@
+"""`trunkline status`: what is connected, and how it fares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trunkline.cli.failures import Failure
+from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson
+from trunkline.cli.output import name_value, note, print_json, print_table, say, to_json
+
+if TYPE_CHECKING:
+    from trunkline.catalog.v1.provider_pb2 import Provider
+    from trunkline.cli.client import Client
+    from trunkline.credential.v1.credential_pb2 import Credential
+    from trunkline.health.v1.health_pb2 import ProviderHealth
+
+
+def status(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
+    """Show every provider with its state, key, health and models."""
+    from trunkline.catalog.v1 import provider_pb2
+    from trunkline.cli.client import open_client
+    from trunkline.health.v1 import health_service_pb2
+
+    with open_client(address) as client:
+        providers = client.list_all(
+            client.catalog.ListProviders,
+            provider_pb2.ListProvidersRequest(),
+            lambda page: page.providers,
+        )
+        credentials = _list_credentials(client)
+        listed = client.list_all(
+            client.health.ListHealth,
+            health_service_pb2.ListHealthRequest(),
+            lambda page: page.healths,
+        )
+    healths = {health.provider: health for health in listed}
+    if as_json:
+        _print_json(providers, credentials, healths)
+        return
+    if not providers:
+        say("No provider is connected.")
+        note("Connect one: trunkline connect")
+        return
+    columns = ("PROVIDER", "TYPE", "STATE", "CREDENTIAL", "HEALTH", "MODELS", "DEFAULT")
+    print_table(columns, (_row(each, credentials, healths.get(each.name)) for each in providers))
+    for each in providers:
+        for line in each.notes:
+            note(f"{each.name}: {line}")
+        health = healths.get(each.name)
+        if health is not None and health.message:
+            note(f"{each.name}: {health.message}")
+
+
+def _list_credentials(client: Client) -> list[Credential] | None:
+    """Return all credentials; None: the caller may not see them."""
+    from trunkline.credential.v1 import save_pb2
+
+    try:
+        return client.list_all(
+            client.credentials.ListCredentials,
+            save_pb2.ListCredentialsRequest(),
+            lambda page: page.credentials,
+        )
+    except Failure as failure:
+        if failure.reason == "CALLER_NOT_ALLOWED":
+            return None
+        raise
+
+
+def _row(
+    provider: Provider, credentials: list[Credential] | None, health: ProviderHealth | None
+) -> tuple[str, ...]:
+    """Return a provider's line."""
+    from trunkline.catalog.v1 import provider_pb2
+
+    state = provider_pb2.ConnectionState.Name(provider.state)
+    return (
+        provider.name,
+        provider.type,
+        name_value(state, "CONNECTION_STATE_") if provider.enabled else "off",
+        _name_credentials(provider.name, credentials),
+        _name_health(health),
+        str(provider.model_count),
+        provider.default_model,
+    )
+
+
+def _name_credentials(provider: str, credentials: list[Credential] | None) -> str:
+    """Return how a provider's keys stand."""
+    from trunkline.credential.v1 import credential_pb2
+
+    if credentials is None:
+        return "for admins"
+    words = []
+    for each in credentials:
+        if each.provider == provider:
+            kind = credential_pb2.CredentialKind.Name(each.kind)
+            state = credential_pb2.CredentialState.Name(each.state)
+            words.append(
+                f"{name_value(kind, 'CREDENTIAL_KIND_')}, {name_value(state, 'CREDENTIAL_STATE_')}"
+            )
+    return "; ".join(words)
+
+
+def _name_health(health: ProviderHealth | None) -> str:
+    """Return how a provider fares: its address, then the keys that it refuses."""
+    from trunkline.health.v1 import health_pb2
+    from trunkline.inference.v1 import failure_pb2
+
+    if health is None or health.status == health_pb2.ENDPOINT_STATUS_UNSPECIFIED:
+        return "not known"
+    words = [name_value(health_pb2.EndpointStatus.Name(health.status), "ENDPOINT_STATUS_")]
+    for key in health.credentials:
+        if key.kind != failure_pb2.ERROR_KIND_UNSPECIFIED:
+            kind = name_value(failure_pb2.ErrorKind.Name(key.kind), "ERROR_KIND_")
+            words.append(f"key: {kind}")
+    return ", ".join(words)
+
+
+def _print_json(
+    providers: list[Provider],
+    credentials: list[Credential] | None,
+    healths: dict[str, ProviderHealth],
+) -> None:
+    """Print everything as one document; what the caller may not see is null."""
+    entries = []
+    for provider in providers:
+        health = healths.get(provider.name)
+        ours = None
+        if credentials is not None:
+            ours = [to_json(each) for each in credentials if each.provider == provider.name]
+        entries.append(
+            {
+                "provider": to_json(provider),
+                "credentials": ours,
+                "health": to_json(health) if health is not None else None,
+            }
+        )
+    print_json({"providers": entries})

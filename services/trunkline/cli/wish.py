@@ -1,0 +1,148 @@
+"""What is to be connected: as the options say it, made whole by what the catalog knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trunkline.catalog.v1 import provider_pb2
+from trunkline.cli.entry import Secret, ask, is_terminal, pick, read_secrets
+from trunkline.cli.failures import wrong_usage
+from trunkline.cli.output import note
+from trunkline.cli.text import join
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be connected, as the command's options say it.
+
+    Attributes:
+        provider: its name; empty: to be picked.
+        type: of a provider that is made; empty: by its name or address.
+        base_url: its address; empty: the type's.
+        local: it needs no key.
+        allow_unverified: save what cannot be tried.
+        models: of a provider that is made, as it calls them.
+        organization: sent with every request; empty: none.
+        project: sent with every request; empty: none.
+        headers: names of further headers that authenticate.
+    """
+
+    provider: str
+    type: str
+    base_url: str
+    local: bool
+    allow_unverified: bool
+    models: tuple[str, ...]
+    organization: str
+    project: str
+    headers: tuple[str, ...]
+
+
+def pick_provider(wish: Wish, types: dict[str, provider_pb2.ProviderType]) -> Wish:
+    """Let a person pick what to connect.
+
+    Raises:
+        Failure: there is nobody at a terminal.
+    """
+    if not is_terminal():
+        raise wrong_usage(
+            "The provider to connect is not named.",
+            f"Name one: `trunkline connect NAME`; types are {join(sorted(types))}.",
+        )
+    name = pick("What do you want to connect?", [(name, _hint(types[name])) for name in types])
+    chosen = replace(wish, provider=name, type=wish.type or name)
+    if not types[name].base_url and not wish.base_url:
+        chosen = replace(
+            chosen,
+            provider=ask("Its name here, for provider/model", name),
+            base_url=ask("Its address, such as https://host/v1"),
+        )
+    if types[name].hint:
+        note(types[name].hint)
+    return chosen
+
+
+def _hint(kind: provider_pb2.ProviderType) -> str:
+    """Return what is to be known of a type in one line."""
+    connected = " (connected)" if kind.providers else ""
+    return f"{kind.display_name}{connected}: {kind.good_for}"
+
+
+def choose_type(
+    wish: Wish,
+    types: dict[str, provider_pb2.ProviderType],
+    existing: provider_pb2.Provider | None,
+) -> provider_pb2.ProviderType | None:
+    """Return the provider's type; None: the catalog recognises it by the address.
+
+    Raises:
+        Failure: it cannot be told, or is not what it was.
+    """
+    if existing is not None:
+        if wish.type and wish.type != existing.type:
+            raise wrong_usage(
+                f"{existing.name} is of the type {existing.type}, which never changes.",
+                f"Leave out --type, or `trunkline disconnect {existing.name}` first.",
+            )
+        return types.get(existing.type)
+    if wish.type and wish.type not in types:
+        raise wrong_usage(
+            f"There is no provider type {wish.type!r}.", f"Types are {join(sorted(types))}."
+        )
+    kind = types.get(wish.type or wish.provider)
+    if not wish.base_url and (kind is None or not kind.base_url):
+        what = f"{wish.provider!r} is no provider type" if kind is None else "It has no address"
+        raise wrong_usage(
+            f"{what}, and no address is given.",
+            f"Add --base-url, or connect one of {join(sorted(types))}.",
+        )
+    return kind
+
+
+def check_existing(wish: Wish, existing: provider_pb2.Provider) -> None:
+    """Refuse what only counts for a provider that is made.
+
+    Raises:
+        Failure: models were named.
+    """
+    if wish.models:
+        raise wrong_usage(
+            f"{existing.name} exists, and models are named only when a provider is made.",
+            f"Leave out --model, or `trunkline disconnect {existing.name}` first.",
+        )
+
+
+def read_key(
+    wish: Wish, kind: provider_pb2.ProviderType | None
+) -> tuple[bool, str, dict[str, str]]:
+    """Read the key and the headers that authenticate.
+
+    Returns:
+        Whether it is a local endpoint; the key, empty where none is needed; the headers.
+
+    Raises:
+        Failure: nothing was entered where something is needed.
+    """
+    usual = kind.auth_kinds[0] if kind is not None and kind.auth_kinds else None
+    is_local = wish.local or usual == provider_pb2.AUTH_KIND_LOCAL_ENDPOINT
+    if is_local and (wish.headers or wish.organization or wish.project):
+        raise wrong_usage(
+            f"{wish.provider} needs no key, and so takes no --header, --organization or --project.",
+            "Leave them out.",
+        )
+    if wish.local:
+        return True, "", {}
+    optional = " (empty: none)" if is_local or wish.headers else ""
+    key, *values = read_secrets(
+        [
+            Secret(f"API key of {wish.provider}{optional}"),
+            *(Secret(f"value of {name}", is_header=True) for name in wish.headers),
+        ]
+    )
+    headers = dict(zip(wish.headers, values, strict=True))
+    if not is_local and not key and not any(values):
+        raise wrong_usage(
+            f"No key was entered for {wish.provider}.",
+            "Enter it at the prompt or pipe it in; a server that needs none takes --local.",
+        )
+    return is_local, key, headers
