@@ -23,7 +23,7 @@ from trunkline.suite import Suite
 _HELLO = '{"model":"sandbox/ok","messages":[{"role":"ROLE_USER","content":[{"text":"Hello"}]}]}'
 _STREAM_CHAT = "trunkline.inference.v1.InferenceService/StreamChat"
 _TIMEOUT_S = 5.0
-_YOUNG_OBJECTS = 10_000
+_YOUNG_OBJECTS = 50_000
 
 
 def up(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
-from trunkline.inference.run import Owner
+from trunkline.inference.terms import Owner
 from trunkline.inference.v1 import provider_pb2
 from trunkline.kernel.channel import PeerRefused, ask
 from trunkline.kernel.clock import Clock
@@ -24,8 +24,8 @@ KEPT_S = 600.0
 MAX_KEYS = 10_000
 _TIMEOUT_S = 5.0
 
-# Credential id, version, owner, origin.
-_Key = tuple[str, int, Owner, str]
+# Credential id, version, principal, user, origin.
+_Key = tuple[str, int, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Keys:
             FailedPrecondition: NO_CREDENTIAL: it is gone, or not for this origin.
             Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
         """
-        key = (credential.id, credential.version, owner, origin)
+        key = (credential.id, credential.version, owner.principal, owner.on_behalf_of, origin)
         kept = self._kept.get(key)
         if kept is not None and kept.until > self._clock.monotonic():
             self._view.check_fresh()
@@ -113,5 +113,5 @@ class Keys:
         """Forget keys of credentials that are gone or have another version."""
         for key in list(self._kept):
             entry = self._view.get(key[0])
-            if entry is None or entry.version != key[1] or key[3] not in entry.origins:
+            if entry is None or entry.version != key[1] or key[4] not in entry.origins:
                 del self._kept[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 import grpc
 
@@ -24,6 +25,34 @@ _TIMEOUT_S = 5.0
 _LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An attempt that has ended; times are monotonic seconds."""
+
+    model: str
+    credential_id: str
+    began: float
+    ended: float
+    first_token: float | None
+    failure: failure_pb2.AttemptFailure | None
+
+    def outcome(self, now: float) -> health_service_pb2.Outcome:
+        """Return it as health is told at a time."""
+        outcome = health_service_pb2.Outcome(
+            route=health_pb2.RouteKey(model=self.model, credential_id=self.credential_id),
+            start_age=duration(now - self.began),
+            duration=duration(self.ended - self.began),
+        )
+        if self.first_token is not None:
+            outcome.time_to_first_token.CopyFrom(duration(self.first_token - self.began))
+        if self.failure is not None:
+            outcome.kind = self.failure.kind
+            outcome.mid_stream = self.failure.mid_stream
+            if self.failure.reply.HasField("retry_after"):
+                outcome.retry_after.CopyFrom(self.failure.reply.retry_after)
+        return outcome
+
+
 class Outcomes:
     """Collects outcomes and reports them.
 
@@ -38,8 +67,7 @@ class Outcomes:
     def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
         self._stub = health_service_pb2_grpc.HealthServiceStub(channel)
         self._clock = clock
-        # With each outcome the monotonic time at which its attempt began.
-        self._waiting: deque[tuple[float, health_service_pb2.Outcome]] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[_Ended] = deque(maxlen=MAX_WAITING)
         self._something = asyncio.Event()
 
     def add(
@@ -60,18 +88,8 @@ class Outcomes:
             first_token: monotonic seconds of the first content; None: none came.
             failure: None: it succeeded.
         """
-        outcome = health_service_pb2.Outcome(
-            route=health_pb2.RouteKey(model=model, credential_id=credential_id),
-            duration=duration(self._clock.monotonic() - began),
-        )
-        if first_token is not None:
-            outcome.time_to_first_token.CopyFrom(duration(first_token - began))
-        if failure is not None:
-            outcome.kind = failure.kind
-            outcome.mid_stream = failure.mid_stream
-            if failure.reply.HasField("retry_after"):
-                outcome.retry_after.CopyFrom(failure.reply.retry_after)
-        self._waiting.append((began, outcome))
+        ended = self._clock.monotonic()
+        self._waiting.append(_Ended(model, credential_id, began, ended, first_token, failure))
         self._something.set()
 
     async def run(self) -> None:
@@ -88,9 +106,9 @@ class Outcomes:
         if not batch:
             return
         now = self._clock.monotonic()
-        for began, outcome in batch:
-            outcome.start_age.CopyFrom(duration(now - began))
-        request = health_service_pb2.ReportOutcomesRequest(outcomes=[entry for _, entry in batch])
+        request = health_service_pb2.ReportOutcomesRequest(
+            outcomes=[ended.outcome(now) for ended in batch]
+        )
         try:
             await ask("health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S)
         except Unavailable:
@@ -103,7 +121,7 @@ class Outcomes:
         if self._waiting:
             self._something.set()
 
-    def _keep(self, batch: list[tuple[float, health_service_pb2.Outcome]]) -> None:
+    def _keep(self, batch: list[_Ended]) -> None:
         """Put a batch back; what is older than the queue is long is dropped."""
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extendleft(reversed(batch[-room:] if room else []))

@@ -10,7 +10,7 @@ from trunkline.catalog.v1 import model_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_provider_pb2
 from trunkline.credential.v1 import credential_pb2
 from trunkline.inference.v1 import chat_pb2, failure_pb2
-from trunkline.kernel.address import BaseUrl, parse_base_url
+from trunkline.kernel.address import parse_base_url
 from trunkline.kernel.call import Caller
 from trunkline.kernel.errors import FailedPrecondition, NotFound, PermissionDenied
 from trunkline.kernel.reach import Reach, classify_host
@@ -18,6 +18,21 @@ from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
 _NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address as it is asked.
+
+    Attributes:
+        url: without trailing slash.
+        origin: scheme, host and port.
+        is_local: it lies on this machine or in a private network.
+    """
+
+    url: str
+    origin: str
+    is_local: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +44,14 @@ class Candidate:
         provider: as the catalog has it, its type's values filled in.
         model: as the catalog has it.
         credential: whose key is used, without the key.
-        base_url: where it is asked: the credential's own address, else the provider's.
+        place: where it is asked: the credential's own address, else the provider's.
     """
 
     name: str
     provider: catalog_provider_pb2.Provider
     model: model_pb2.Model
     credential: credential_pb2.Credential
-    base_url: BaseUrl
+    place: Place
 
     @property
     def model_id(self) -> str:
@@ -49,11 +64,6 @@ class Candidate:
         if self.credential.kind == credential_pb2.CREDENTIAL_KIND_LOCAL_ENDPOINT:
             return failure_pb2.CREDENTIAL_SCOPE_UNSPECIFIED
         return self.credential.scope
-
-    @property
-    def is_local(self) -> bool:
-        """Tell whether the provider stands at a private address."""
-        return is_private(self.base_url.host)
 
 
 def choose(
@@ -87,19 +97,19 @@ def choose(
             metadata={"provider": provider_name, "policy": "no_key"},
         )
     address = credential.base_url or provider.endpoint.base_url
-    return Candidate(name, provider, model, credential, _parsed(address))
+    return Candidate(name, provider, model, credential, _place(address))
 
 
-@lru_cache(maxsize=4096)
 def is_private(host: str) -> bool:
     """Tell whether a host lies on this machine or in a private network."""
     return classify_host(host) in (Reach.LOOPBACK, Reach.LAN, Reach.INTERNAL)
 
 
 @lru_cache(maxsize=4096)
-def _parsed(address: str) -> BaseUrl:
+def _place(address: str) -> Place:
     """Parse an address that the catalog or a credential holds."""
-    return parse_base_url(address)
+    parsed = parse_base_url(address)
+    return Place(parsed.url, parsed.origin, is_private(parsed.host))
 
 
 def _default(catalog: CatalogView) -> str:

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
 from trunkline.inference.keys import Keys
-from trunkline.inference.run import Owner
+from trunkline.inference.terms import Owner
 from trunkline.inference.transport import AddressForbidden, Broken, Transport, TransportFault
 from trunkline.inference.v1 import provider_pb2, provider_pb2_grpc
 from trunkline.kernel.address import AddressRefused, check_url, parse_base_url

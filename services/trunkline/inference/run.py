@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 
 from google.rpc import status_pb2
 
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
 from trunkline.inference.journal.memory import MemoryJournal, Trimmed
+from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import (
     chat_pb2,
     error_pb2,
@@ -19,7 +19,6 @@ from trunkline.inference.v1 import (
     result_pb2,
     run_pb2,
 )
-from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, duration, timestamp
 from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, OutOfRange, TrunklineError
 from trunkline.kernel.status import error_info, find_detail, to_status
@@ -28,44 +27,6 @@ DOMAIN = "trunkline.inference"
 
 # Completed.message is left out above it; its deltas have it.
 MAX_MESSAGE_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose a run is: caller and user together.
-
-    Attributes:
-        principal: the caller.
-        on_behalf_of: the user that it named; empty: itself.
-    """
-
-    principal: str
-    on_behalf_of: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What was settled when a run began.
-
-    Attributes:
-        owner: whose it is.
-        caller: who began it; its role decides what the run's events show.
-        request_id: of the call that began it.
-        target: what was asked for, for people.
-        request: the question.
-        grace_s: how long it waits for a reader when it has none.
-        total_s: how long it may take.
-        retention_s: how long it is kept after its end.
-    """
-
-    owner: Owner
-    caller: Caller
-    request_id: str
-    target: str
-    request: chat_pb2.ChatRequest
-    grace_s: float
-    total_s: float
-    retention_s: float
 
 
 class Run:
@@ -84,6 +45,7 @@ class Run:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
         under_way: the attempt under way; None: there is none.
+        cancelled_by: `cancel`, `disconnect` or `revoked`; empty: it was not.
     """
 
     def __init__(
@@ -106,6 +68,7 @@ class Run:
         self.created_ns = clock.time_ns()
         self.ended_ns = 0
         self.readers = 0
+        self.cancelled_by = ""
         self.task: asyncio.Task[None] | None = None
         self.under_way: Attempt | None = None
         self._clock = clock
@@ -121,15 +84,25 @@ class Run:
         """Tell whether the run has not ended."""
         return self.state == run_pb2.RUN_STATE_RUNNING
 
+    @property
+    def kept_until_ns(self) -> int:
+        """Return when a run that has ended is forgotten."""
+        return self.ended_ns + int(self.terms.retention_s * 1_000_000_000)
+
     def begin(self) -> None:
         """Write the first event."""
         kept = duration(self.terms.retention_s)
-        self.append(
+        self.note(
             event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
         )
 
+    def note(self, event: event_pb2.ChatEvent) -> None:
+        """Add an event that is no part of the answer; one after the end is dropped."""
+        if self.is_live:
+            self.journal.append(event)
+
     def append(self, event: event_pb2.ChatEvent) -> None:
-        """Add an event; one that comes after the end is dropped."""
+        """Add an event of the answer; one after the end is dropped."""
         if self.is_live:
             self.journal.append(event)
             self.fold.feed(event)
@@ -182,6 +155,8 @@ class Run:
             by: `cancel`, `disconnect` or `revoked`.
             sentence: for people.
         """
+        if self.is_live:
+            self.cancelled_by = by
         self.stop(
             Cancelled("RUN_CANCELLED", sentence, metadata={"by": by}),
             run_pb2.RUN_STATE_CANCELLED,
@@ -258,8 +233,7 @@ class Run:
         )
         if self.ended_ns:
             described.end_time.CopyFrom(timestamp(self.ended_ns))
-            kept_until = self.ended_ns + int(self.terms.retention_s * 1_000_000_000)
-            described.expire_time.CopyFrom(timestamp(kept_until))
+            described.expire_time.CopyFrom(timestamp(self.kept_until_ns))
         if self.status is not None and self.state == run_pb2.RUN_STATE_FAILED:
             described.failure.CopyFrom(_failure(self.status))
         return described

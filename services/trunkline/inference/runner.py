@@ -87,7 +87,7 @@ class Runner:
         attempt = Attempt(
             number=1,
             candidate=candidate,
-            waits=settle_waits(terms.request, candidate, self._settings),
+            waits=settle_waits(terms, candidate, self._settings),
             caller=terms.caller,
             clock=self._clock,
         )
@@ -99,7 +99,7 @@ class Runner:
             failure = attempt.show(failed.failure)
             attempt.drafts.abort_open_calls()
             self._append(run, attempt)
-            run.append(
+            run.note(
                 event_pb2.ChatEvent(
                     attempt=attempt.number,
                     attempt_failed=event_pb2.AttemptFailed(failure=failure),
@@ -127,7 +127,7 @@ class Runner:
         """
         candidate = attempt.candidate
         request = run.terms.request
-        run.append(
+        run.note(
             event_pb2.ChatEvent(
                 attempt=attempt.number,
                 attempt_started=event_pb2.AttemptStarted(
@@ -137,7 +137,7 @@ class Runner:
         )
         target = await self._target(run, candidate)
         adapter = self._adapters[candidate.provider.endpoint.format]
-        streams = _streams(candidate)
+        streams = run.terms.in_parts and _streams(candidate)
         built: BuiltChat = adapter.build_chat(target, request, stream=streams)
         attempt.losses = built.losses
         decoder = adapter.decoder(target, request, stream=streams)
@@ -170,13 +170,13 @@ class Runner:
     async def _target(self, run: Run, candidate: Candidate) -> Target:
         """Put together where the request goes, with the key."""
         secret = await self._keys.resolve(
-            candidate.credential, run.terms.owner, candidate.base_url.origin
+            candidate.credential, run.terms.owner, candidate.place.origin
         )
         provider = candidate.provider
         return Target(
             provider=provider.name,
             model=candidate.model_id,
-            base_url=candidate.base_url.url,
+            base_url=candidate.place.url,
             headers=dict(provider.endpoint.headers),
             secret=secret,
             # The type that gives a format its name is the vendor's own.

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 
+from google.rpc import status_pb2
+
 from trunkline.inference.journal.memory import MemoryJournal
-from trunkline.inference.run import Owner, Run, Terms
+from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.terms import Owner, Terms
+from trunkline.inference.v1 import result_pb2, run_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import (
+    Ended,
     NotFound,
     PermissionDenied,
     ResourceExhausted,
@@ -25,7 +30,6 @@ from trunkline.kernel.log import get_logger
 
 log = get_logger("trunkline.run")
 
-_NANOSECONDS = 1_000_000_000
 _RETRY_AFTER = timedelta(seconds=1)
 
 # Asks providers until the run has its answer, and ends it; raises what ends it otherwise.
@@ -51,6 +55,10 @@ class Runs:
         self._size = 0
         self._room_at = settings.journal_total_bytes
         self._draining = False
+        # In the order of their ends, which is that of their times to go.
+        self._ended: deque[Run] = deque()
+        # Bound once: the lazy logger costs as much as the line.
+        self._log = log.bind()
 
     def start(self, terms: Terms) -> Run:
         """Begin a run; its first event is written before this returns.
@@ -76,11 +84,36 @@ class Runs:
         self._live.add(run)
         self._live_of[terms.owner.principal] += 1
         run.begin()
-        # A context of its own: what bounds the call that began it does not bound the run.
-        run.task = asyncio.get_running_loop().create_task(
-            self._complete(run), context=contextvars.Context()
-        )
+        if terms.in_parts:
+            # A context of its own: what bounds the call that began it does not bound the run.
+            run.task = asyncio.get_running_loop().create_task(
+                self._complete(run), context=contextvars.Context()
+            )
         return run
+
+    async def carry(self, run: Run) -> result_pb2.Completed:
+        """Carry a run that ends with its call to its end, in the call's own task.
+
+        Raises:
+            Ended: the run ended without an answer.
+            CancelledError: the caller left, and the run with it.
+        """
+        run.task = task = asyncio.current_task()
+        run.add_reader()
+        with run.journal.taking():
+            try:
+                await self._complete(run, "disconnect")
+            except asyncio.CancelledError:
+                if task is None or run.cancelled_by == "disconnect":
+                    raise
+                # Somebody else ended the run: its caller is told how.
+                task.uncancel()
+            finally:
+                run.task = None
+                run.readers -= 1
+        if run.completed is None:
+            raise Ended(run.status or status_pb2.Status())
+        return run.completed
 
     def get(self, run_id: str, owner: Owner) -> Run:
         """Return a run to its owner.
@@ -121,10 +154,12 @@ class Runs:
     def expire(self) -> None:
         """Forget runs whose time is over; to be called about once a second."""
         now = self._clock.time_ns()
-        for run in list(self._runs.values()):
-            if not run.is_live and run.ended_ns + run.terms.retention_s * _NANOSECONDS <= now:
-                self._forget(run)
-                del self._runs[run.id]
+        while self._ended and (
+            self._ended[0].kept_until_ns <= now or len(self._ended) > self._settings.max_kept_runs
+        ):
+            run = self._ended.popleft()
+            self._forget(run)
+            del self._runs[run.id]
 
     async def drain(self, grace: float) -> None:
         """Begin no new run, wait for those that go on, and end what is left after `grace` s."""
@@ -142,8 +177,13 @@ class Runs:
             )
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _complete(self, run: Run) -> None:
-        """Carry a run to its end, whatever happens."""
+    async def _complete(self, run: Run, by: str = "cancel") -> None:
+        """Carry a run to its end, whatever happens.
+
+        Args:
+            run: that begins.
+            by: who ends it when its task is cancelled.
+        """
         try:
             await self._carry(run)
         except TrunklineError as error:
@@ -158,7 +198,8 @@ class Runs:
             )
         finally:
             # Cancelled by whoever ended it; a task must never end and leave its run live.
-            run.cancel("cancel", "The run was stopped.")
+            run.task = None
+            run.cancel(by, "The run was stopped.")
 
     def _check_limits(self, principal: str) -> None:
         """Refuse a run too many.
@@ -182,18 +223,19 @@ class Runs:
     def _note_end(self, run: Run) -> None:
         """Take a run that has ended out of those that go on, and write its line."""
         self._live.discard(run)
+        self._ended.append(run)
         self._count(run.answer_bytes)
         principal = run.terms.owner.principal
         self._live_of[principal] -= 1
         if self._live_of[principal] <= 0:
             del self._live_of[principal]
-        log.info(
+        self._log.info(
             "run",
             run_id=run.id,
             request_id=run.terms.request_id,
             principal=principal,
             target=run.terms.target,
-            state=run.state,
+            state=run_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_"),
             events=run.journal.last_sequence,
             ms=(run.ended_ns - run.created_ns) // 1_000_000,
         )

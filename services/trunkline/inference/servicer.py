@@ -13,10 +13,11 @@ import grpc
 
 from trunkline.inference import transcript, unserved
 from trunkline.inference.pages import cut_message
-from trunkline.inference.run import Run, Terms
+from trunkline.inference.run import Run
 from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs, own
 from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import (
     chat_pb2,
     event_pb2,
@@ -50,10 +51,12 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     async def Chat(self, request: chat_pb2.ChatRequest, context: Context) -> chat_pb2.ChatResponse:
         """Answer in one piece."""
         run = await self._begin(request, unary=True)
+        if not run.terms.in_parts:
+            completed = await self._runs.carry(run)
+            return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
         run.add_reader()
         try:
-            if run.terms.grace_s:
-                await context.send_initial_metadata(((RUN_ID, run.id),))
+            await context.send_initial_metadata(((RUN_ID, run.id),))
             completed = await run.wait_end()
         finally:
             run.remove_reader()
@@ -186,6 +189,8 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
                 grace_s=grace,
                 total_s=total,
                 retention_s=settings.run_retention_s,
+                # Without grace nobody can come back to a unary chat's run.
+                in_parts=not unary or grace > 0,
             )
         )
 

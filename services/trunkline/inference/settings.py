@@ -31,6 +31,9 @@ class InferenceSettings(Settings):
     run_retention_s: float = Field(
         default=600.0, gt=0, description="How long an ended run can be read, in seconds."
     )
+    max_kept_runs: int = Field(
+        default=100_000, ge=1, description="Ended runs that are kept; the oldest go first."
+    )
     journal_untaken_bytes: int = Field(
         default=256 * _KIB,
         ge=_KIB,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.plan import Candidate
 from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import chat_pb2
 
 _NANOSECONDS = 1_000_000_000
@@ -71,30 +72,35 @@ class Deadlines:
         return min(now + self._idle, self._whole_by)
 
 
-def settle_waits(
-    request: chat_pb2.ChatRequest, candidate: Candidate, settings: InferenceSettings
-) -> Waits:
-    """Return the waits of an attempt: the request's, else the deployment's."""
-    asked = request.limits
-    reasons = _reasons(request, candidate)
-    first_token: float | None = (
-        None
-        if reasons
-        else settings.first_token_local_s
-        if candidate.is_local
-        else settings.first_token_s
-    )
-    if asked.HasField("first_token"):
-        first_token = _seconds(asked.first_token)
-    return Waits(
-        connect=_seconds(asked.connect) if asked.HasField("connect") else settings.connect_s,
+def settle_waits(terms: Terms, candidate: Candidate, settings: InferenceSettings) -> Waits:
+    """Return the waits of an attempt: the request's, else the deployment's.
+
+    An answer in one piece says nothing until it is whole: it has the run's time.
+    """
+    reasons = _reasons(terms.request, candidate)
+    first_token: float | None = settings.first_token_s
+    if not terms.in_parts:
+        first_token = terms.total_s
+    elif reasons:
+        first_token = None
+    elif candidate.place.is_local:
+        first_token = settings.first_token_local_s
+    waits = Waits(
+        connect=settings.connect_s,
         first_token=first_token,
-        idle=_seconds(asked.idle)
-        if asked.HasField("idle")
-        else (settings.idle_reasoning_s if reasons else settings.idle_s),
-        attempt=_seconds(asked.attempt) if asked.HasField("attempt") else None,
+        idle=settings.idle_reasoning_s if reasons else settings.idle_s,
+        attempt=None,
         usage=settings.usage_wait_s,
     )
+    if not terms.request.HasField("limits"):
+        return waits
+    limits = terms.request.limits
+    asked = {
+        name: _seconds(getattr(limits, name))
+        for name in ("connect", "first_token", "idle", "attempt")
+        if limits.HasField(name)
+    }
+    return replace(waits, **asked)
 
 
 def _reasons(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:

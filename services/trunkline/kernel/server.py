@@ -8,10 +8,12 @@ not registered there, so that gRPC itself answers UNIMPLEMENTED.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import ipaddress
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -76,6 +78,9 @@ class Listener:
                 ("grpc.max_send_message_length", -1),
             ]
         )
+        # One for all services: gRPC asks one handler after the other, on every call.
+        self._methods = _Methods()
+        self._server.add_generic_rpc_handlers((self._methods,))
         self.health = Readiness()
         self.address = ""
 
@@ -116,6 +121,8 @@ class Listener:
         """
         port = 0
         for address in addresses:
+            if not address.startswith("unix:"):
+                await _check_free(address)
             try:
                 port = self._server.add_insecure_port(address)
             except RuntimeError as error:
@@ -152,9 +159,24 @@ class Listener:
             wrapped[name] = _wrap(self.interceptor, policy, handler)
         if wrapped:
             self._services.append(service)
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, wrapped),)
-            )
+            self._methods.add(service, wrapped)
+
+
+class _Methods(grpc.GenericRpcHandler):
+    """The methods of a listener."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    def add(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        """Add the methods of one service."""
+        self._handlers.update((f"/{service}/{name}", handlers[name]) for name in handlers)
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return what serves a call; None: it is not for this listener."""
+        return self._handlers.get(handler_call_details.method)
 
 
 class _Collector:
@@ -202,6 +224,33 @@ def _wrap(
         return grpc.unary_stream_rpc_method_handler(stream)
     stream = interceptor.wrap_stream(policy, made.stream_stream, parse, many_requests=True)
     return grpc.stream_stream_rpc_method_handler(stream)
+
+
+async def _check_free(address: str) -> None:
+    """Refuse `host:port` when one of the host's addresses is taken.
+
+    gRPC is content when it gets one of them: `localhost` would be ours in IPv6, and
+    another's, with all the tokens sent to it, in IPv4.
+
+    Raises:
+        AddressInUse: one is taken.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        resolved = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )
+    except socket.gaierror as error:
+        raise AddressInUse(address) from error
+    for family, kind, protocol, _, where in resolved:
+        with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as probe:
+            # What a listener left behind that has ended is not in the way.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(where)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise AddressInUse(address) from error
 
 
 def is_loopback(address: str) -> bool:

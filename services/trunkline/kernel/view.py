@@ -19,8 +19,6 @@ from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
 
-log = get_logger("trunkline.view")
-
 FIRST_VIEW_WAIT_S = 2.0
 SILENCE_S = 5.0
 _BACKOFF_S = (0.05, 1.0)
@@ -72,6 +70,7 @@ class Follower:
         self._failures = 0
         self._ready = asyncio.Event()
         self._heard = clock.monotonic()
+        self._log = get_logger("trunkline.view").bind(peer=peer)
 
     @property
     def is_ready(self) -> bool:
@@ -110,7 +109,7 @@ class Follower:
             self._failures += 1
             if self._failures == 1:
                 # Once, until a stream holds again: a peer may be away for long.
-                log.warning("view_lost", peer=self.peer, error=error)
+                self._log.warning("view_lost", error=error)
             low, high = _BACKOFF_S
             pause = min(high, low * 2 ** min(self._failures, 10))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -127,7 +126,7 @@ class Follower:
         except Exception as error:
             # What is held may be half of a change: only the whole view mends it.
             self._revision = 0
-            log.error("view_not_taken", peer=self.peer, exc_info=error)
+            self._log.error("view_not_taken", exc_info=error)
             return type(error).__name__
         finally:
             call.cancel()
@@ -154,7 +153,7 @@ class Follower:
             # Not at the first message: a peer that breaks off after it is no peer yet.
             if self._failures and time.monotonic() - began >= _BACKOFF_S[1]:
                 self._failures = 0
-                log.info("view_followed", peer=self.peer)
+                self._log.info("view_followed")
 
     def _take(self, kind: str | None, message: Any, pages: list[Any]) -> None:
         """Take one message that ends a snapshot, changes the view or says that it holds."""

@@ -257,9 +257,10 @@ async def test_classes_of_tokens_do_not_overlap(deployment: Deployment) -> None:
         "prompt_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 10},
         "completion_tokens_details": {"reasoning_tokens": 20},
     }
-    chunk = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
-    body = f"data: {json.dumps(chunk | {'usage': usage})}\n\ndata: [DONE]\n\n".encode()
-    async with CrudeProvider(200, body, "text/event-stream") as provider:
+    message = {"role": "assistant", "content": "Hi"}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    body = json.dumps(whole | {"usage": usage}).encode()
+    async with CrudeProvider(200, body, "application/json") as provider:
         await deployment.connect(provider.base_url, "key", ["crude"], name="counts")
         answer = await deployment.inference.Chat(ask("counts/crude"), metadata=deployment.admin)
     assert answer.completed.usage == result_pb2.Usage(

@@ -178,10 +178,11 @@ async def _is_trimmed(deployment: Deployment, run_id: str) -> bool:
 
 async def test_answer_without_an_end_is_cut_off(deployment: Deployment) -> None:
     """A provider that does not stop talking has failed at 32 MiB."""
+    request = ask("talker/crude")
+    # One that can be come back to is asked for in parts.
+    request.disconnect.grace.FromSeconds(1)
     async with endless(deployment, "talker") as provider:
-        failure = await refused(
-            deployment.inference.Chat(ask("talker/crude"), metadata=deployment.admin)
-        )
+        failure = await refused(deployment.inference.Chat(request, metadata=deployment.admin))
         await eventually(lambda: provider.cut == 1)
     (attempt,) = failure.attempts
     assert kind_name(attempt.failure) == "BROKEN_STREAM"

@@ -19,7 +19,6 @@ from integration.kernel.listening import (
     calls_in_memory,
     eventually,
     listening,
-    read_all,
     refused,
     told,
 )
@@ -139,10 +138,11 @@ async def test_a_call_ends_with_its_token(
 
 
 @pytest.mark.usefixtures("nothing_stays")
+@pytest.mark.parametrize("then", ["reads on", "leaves"])
 async def test_a_call_whose_client_does_not_read_ends_with_its_token(
-    bed: Bed, waiting: Waiting, logged: list[Any]
+    bed: Bed, waiting: Waiting, logged: list[Any], then: str
 ) -> None:
-    """The servicer is closed within a second; the client, when it reads on, sees no success."""
+    """The servicer is closed within a second; the client, when it reads on, is told why."""
     call = await waiting.begin(bed, "flood")
     begun = time.monotonic()
     bed.interceptor.end_calls_of("tok_dora")
@@ -150,10 +150,12 @@ async def test_a_call_whose_client_does_not_read_ends_with_its_token(
     assert time.monotonic() - begun < 1
     (line,) = await told(logged)
     assert line["code"] == "UNAUTHENTICATED"
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await read_all(call)
-    assert caught.value.code() is not grpc.StatusCode.OK
-    del call, caught
+    assert bed.interceptor.calls == 0
+    if then == "leaves":
+        call.cancel()
+    else:
+        assert (await refused(call)).reason == "TOKEN_INVALID"
+    del call
 
 
 async def test_only_the_calls_of_that_token_end(bed: Bed, waiting: Waiting) -> None:

@@ -1,0 +1,410 @@
+"""A view that is followed over a real line: it breaks, falls silent, comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from integration.kernel.listening import LIMIT_S, eventually
+from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2, watch_pb2
+from trunkline.kernel.channel import connect
+from trunkline.kernel.clock import Clock, SystemClock
+from trunkline.kernel.errors import Unavailable
+from trunkline.kernel.server import prepare_socket
+from trunkline.kernel.view import Follower
+from unit.kernel.hands import HandClock
+
+Response = watch_pb2.WatchCatalogResponse
+END = None
+
+
+def page(revision: int, *names: str) -> Response:
+    """Return a page of a snapshot."""
+    providers = [provider_pb2.Provider(name=name) for name in names]
+    return Response(revision=revision, snapshot_page=watch_pb2.CatalogPage(providers=providers))
+
+
+def complete(revision: int) -> Response:
+    """Return the end of a snapshot."""
+    return Response(revision=revision, snapshot_complete=watch_pb2.SnapshotComplete())
+
+
+def change(revision: int, name: str) -> Response:
+    """Return a change."""
+    return Response(revision=revision, provider=provider_pb2.Provider(name=name))
+
+
+def beat(revision: int) -> Response:
+    """Return a heartbeat."""
+    return Response(revision=revision, heartbeat=watch_pb2.Heartbeat())
+
+
+class Owner(catalog_service_pb2_grpc.CatalogServiceServicer):
+    """Says in each stream what a test puts into its queue.
+
+    Attributes:
+        asked: the revision that each stream began after, in order.
+        asked_at: when, in seconds.
+        metadata: of each stream.
+        streams: what each says: a message, a status to break with, or `END`.
+        open: how many streams are open.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.asked_at: list[float] = []
+        self.metadata: list[dict[str, str | bytes]] = []
+        self.streams: list[asyncio.Queue[Any]] = []
+        self.open = 0
+
+    def say(self, *messages: Any, stream: int | None = None) -> None:
+        """Have a stream say something; the one that is asked for next when none is named."""
+        number = len(self.asked) if stream is None else stream
+        while len(self.streams) <= number:
+            self.streams.append(asyncio.Queue())
+        for message in messages:
+            self.streams[number].put_nowait(message)
+
+    async def WatchCatalog(
+        self, request: watch_pb2.WatchCatalogRequest, context: Any
+    ) -> AsyncIterator[Response]:
+        """Say what is in the stream's queue."""
+        number = len(self.asked)
+        self.say(stream=number)
+        self.asked.append(request.after_revision)
+        self.asked_at.append(time.monotonic())
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.open += 1
+        try:
+            while (message := await self.streams[number].get()) is not END:
+                if isinstance(message, grpc.StatusCode):
+                    await context.abort(message, "so")
+                yield message
+        finally:
+            self.open -= 1
+
+
+class Names:
+    """Holds the names of providers, and fails when it is told to.
+
+    Attributes:
+        held: what holds.
+        failing: raised by the next swap or change.
+    """
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        self.failing: list[Exception] = []
+        self._next: list[str] = []
+
+    def add_page(self, page: Any) -> None:
+        """Collect a page."""
+        self._next.extend(provider.name for provider in page.providers)
+
+    def swap(self) -> None:
+        """Let the new view hold."""
+        collected, self._next = self._next, []
+        self._fail()
+        self.held = collected
+
+    def change(self, kind: str, value: Any) -> None:
+        """Take a change."""
+        self.held.append(value.name)
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.failing:
+            raise self.failing.pop(0)
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A short path, as sockets need."""
+    with tempfile.TemporaryDirectory(prefix="tl-") as directory:
+        yield Path(directory) / "catalog.sock"
+
+
+@contextlib.asynccontextmanager
+async def owning(owner: Owner, path: Path) -> AsyncIterator[None]:
+    """Run the service that owns what is watched."""
+    server = grpc.aio.server()
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(owner, server)
+    server.add_insecure_port(prepare_socket(path))
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def following(
+    path: Path, names: Names, *, clock: Clock | None = None, silence_s: float = 5.0
+) -> AsyncIterator[Follower]:
+    """Follow the view."""
+    async with connect(path) as channel:
+        follower = Follower(
+            "catalog",
+            catalog_service_pb2_grpc.CatalogServiceStub(channel).WatchCatalog,
+            lambda revision: watch_pb2.WatchCatalogRequest(after_revision=revision),
+            names,
+            clock or SystemClock(),
+            silence_s=silence_s,
+        )
+        running = asyncio.create_task(follower.run())
+        try:
+            yield follower
+            assert not running.done()
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+
+
+@pytest.fixture
+def owner() -> Owner:
+    """The service that owns what is watched."""
+    return Owner()  # type: ignore[abstract] # abstract for the checker only
+
+
+@pytest.fixture
+def names() -> Names:
+    """What is told."""
+    return Names()
+
+
+async def test_the_first_view_is_waited_for_up_to_a_limit(socket_path: Path, names: Names) -> None:
+    """Then the peer that is missing is named."""
+    async with following(socket_path, names) as follower:
+        assert not follower.is_ready
+        with pytest.raises(Unavailable) as refused:
+            await follower.wait_ready(timeout=0.05)
+    assert refused.value.reason == "PEER_UNAVAILABLE"
+    assert refused.value.metadata == {"peer": "catalog"}
+    assert "catalog" in refused.value.message
+
+
+async def test_there_is_no_start_order(socket_path: Path, owner: Owner, names: Names) -> None:
+    """The peer may come later; whoever waits goes on then."""
+    async with following(socket_path, names) as follower:
+        waiting = asyncio.create_task(follower.wait_ready(LIMIT_S))
+        with pytest.raises(Unavailable):
+            await follower.wait_ready(timeout=0.3)
+        owner.say(page(7, "a"), complete(7))
+        async with owning(owner, socket_path):
+            await waiting
+            assert names.held == ["a"]
+
+
+async def test_a_view_holds_when_it_is_whole(socket_path: Path, owner: Owner, names: Names) -> None:
+    """Until then the one before does, and nobody sees half of the new one."""
+    async with owning(owner, socket_path), following(socket_path, names) as follower:
+        owner.say(page(7, "a"), page(7, "b"), complete(7), stream=0)
+        await follower.wait_ready()
+        assert names.held == ["a", "b"]
+        seen = []
+        owner.say(page(9, "c"), page(9, "d"), stream=0)
+        for _ in range(50):
+            seen.append(list(names.held))
+            await asyncio.sleep(0)
+        owner.say(complete(9), stream=0)
+        await eventually(lambda: names.held != ["a", "b"])
+        assert names.held == ["c", "d"]
+        assert all(each == ["a", "b"] for each in seen)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        END,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAUTHENTICATED,
+    ],
+)
+async def test_after_a_break_it_goes_on_from_its_revision(
+    socket_path: Path, owner: Owner, names: Names, end: Any
+) -> None:
+    """However the stream ended; what holds stays."""
+    async with owning(owner, socket_path), following(socket_path, names) as follower:
+        owner.say(page(7, "a"), complete(7), change(9, "b"), beat(9), end, stream=0)
+        await eventually(lambda: len(owner.asked) == 2)
+        assert owner.asked == [0, 9]
+        assert names.held == ["a", "b"]
+        assert follower.is_ready
+        owner.say(change(12, "c"), stream=1)
+        await eventually(lambda: names.held == ["a", "b", "c"])
+
+
+async def test_a_snapshot_that_broke_off_is_asked_for_again(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """Its pages are no part of the next one, and it was no view."""
+    async with owning(owner, socket_path), following(socket_path, names) as follower:
+        owner.say(page(7, "a", "gone"), END, stream=0)
+        owner.say(page(8, "a"), complete(8), stream=1)
+        await follower.wait_ready(LIMIT_S)
+        assert owner.asked == [0, 0]
+        assert names.held == ["a"]
+
+
+async def test_a_restarted_owner_with_an_older_view_is_believed(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """Its database was restored: it sends the view whole, under a smaller revision."""
+    async with owning(owner, socket_path), following(socket_path, names) as follower:
+        owner.say(page(70, "a", "b"), complete(70), stream=0)
+        await follower.wait_ready()
+        owner.say(END, stream=0)
+        owner.say(page(3, "a"), complete(3), change(4, "z"), END, stream=1)
+        await eventually(lambda: len(owner.asked) == 3)
+        assert owner.asked == [0, 70, 4]
+        assert names.held == ["a", "z"]
+
+
+async def test_a_service_that_comes_back_is_followed_again(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """Over the same channel, though its socket is a new one."""
+    async with following(socket_path, names) as follower:
+        async with owning(owner, socket_path):
+            owner.say(page(7, "a"), complete(7), stream=0)
+            await follower.wait_ready(LIMIT_S)
+        socket_path.unlink(missing_ok=True)
+        owner.say(change(8, "b"), stream=1)
+        async with owning(owner, socket_path):
+            await eventually(lambda: names.held == ["a", "b"])
+        assert owner.asked == [0, 7]
+
+
+async def test_a_silent_stream_counts_as_lost(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """A peer that hangs holds its connection; heartbeats tell that it lives."""
+    async with (
+        owning(owner, socket_path),
+        following(socket_path, names, silence_s=0.4) as follower,
+    ):
+        owner.say(page(7, "a"), complete(7), stream=0)
+        await follower.wait_ready()
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            owner.say(beat(7), stream=0)
+        assert owner.asked == [0]
+        await eventually(lambda: owner.asked == [0, 7])
+        await eventually(lambda: owner.open == 1)
+        assert names.held == ["a"]
+
+
+async def test_age_is_the_time_since_a_message_that_held(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """A heartbeat or a change makes the view young; pages of the next one do not."""
+    clock = HandClock()
+    async with (
+        owning(owner, socket_path),
+        following(socket_path, names, clock=clock) as follower,
+    ):
+        clock.pass_s(3)
+        assert follower.age() == 3
+        owner.say(page(7, "a"), complete(7), stream=0)
+        await follower.wait_ready()
+        assert follower.age() == 0
+        clock.pass_s(40)
+        assert follower.age() == 40
+        owner.say(beat(7), stream=0)
+        await eventually(lambda: follower.age() == 0)
+        clock.pass_s(2)
+        owner.say(change(8, "b"), stream=0)
+        await eventually(lambda: follower.age() == 0)
+        clock.pass_s(5)
+        owner.say(page(9, "c"), change(9, "d"), stream=0)
+        await eventually(lambda: "d" in names.held)
+        clock.pass_s(5)
+        owner.say(page(9, "c"), END, stream=0)
+        await eventually(lambda: len(owner.asked) == 2)
+        assert follower.age() == 5
+
+
+@pytest.mark.parametrize("where", ["swap", "change"])
+async def test_a_holder_that_fails_gets_the_view_whole(
+    socket_path: Path, owner: Owner, names: Names, logged: list[Any], where: str
+) -> None:
+    """What it holds may be half of something; the failure is logged, and following goes on."""
+    clock = HandClock()
+    async with (
+        owning(owner, socket_path),
+        following(socket_path, names, clock=clock) as follower,
+    ):
+        owner.say(page(7, "a"), complete(7), stream=0)
+        await follower.wait_ready()
+        clock.pass_s(9)
+        names.failing.append(RuntimeError("the listener broke"))
+        if where == "swap":
+            owner.say(page(8, "b"), complete(8), stream=0)
+        else:
+            owner.say(change(8, "b"), stream=0)
+        await eventually(lambda: len(owner.asked) == 2)
+        assert owner.asked == [0, 0]
+        assert follower.age() == 9
+        owner.say(page(9, "a", "b"), complete(9), stream=1)
+        await eventually(lambda: follower.age() == 0)
+        assert names.held == ["a", "b"]
+    (line,) = [line for line in logged if line["event"] == "view_not_taken"]
+    assert (line["log_level"], line["peer"]) == ("error", "catalog")
+    assert "the listener broke" in str(line["exc_info"])
+
+
+async def test_a_peer_that_breaks_off_again_and_again_is_asked_less_often(
+    socket_path: Path, owner: Owner, names: Names, logged: list[Any]
+) -> None:
+    """Though each stream says something first; and it is told once."""
+    async with owning(owner, socket_path), following(socket_path, names) as follower:
+        for number in range(6):
+            owner.say(page(7, "a"), complete(7), END, stream=number)
+        await eventually(lambda: len(owner.asked) == 6)
+        gaps = [
+            later - earlier
+            for earlier, later in zip(owner.asked_at, owner.asked_at[1:], strict=False)
+        ]
+        assert gaps[4] > 2 * gaps[0]
+        assert follower.is_ready
+    assert [line["event"] for line in logged] == ["view_lost"]
+
+
+async def test_a_view_that_is_back_is_told(
+    socket_path: Path, owner: Owner, names: Names, logged: list[Any]
+) -> None:
+    """Once, when its stream has held for a second."""
+    async with owning(owner, socket_path), following(socket_path, names):
+        owner.say(grpc.StatusCode.UNAVAILABLE, stream=0)
+        owner.say(page(7, "a"), complete(7), stream=1)
+        await eventually(lambda: names.held == ["a"])
+        while not any(line["event"] == "view_followed" for line in logged):
+            owner.say(beat(7), stream=1)
+            await asyncio.sleep(0.05)
+        owner.say(beat(7), beat(7), END, stream=1)
+        await eventually(lambda: len(owner.asked) == 3)
+    assert [line["event"] for line in logged] == ["view_lost", "view_followed", "view_lost"]
+    assert logged[0]["error"] == "UNAVAILABLE"
+
+
+async def test_a_follower_that_is_stopped_leaves(
+    socket_path: Path, owner: Owner, names: Names
+) -> None:
+    """Its stream is closed, and the peer knows; each stream had a request id."""
+    async with owning(owner, socket_path):
+        async with following(socket_path, names) as follower:
+            owner.say(page(7, "a"), complete(7), stream=0)
+            await follower.wait_ready()
+            assert owner.open == 1
+        await eventually(lambda: owner.open == 0)
+    assert str(owner.metadata[0]["x-request-id"]).startswith("req_")
