@@ -85,5 +85,5 @@ class ArgumentWatch:
                     arguments = child.cmdline()
                 except psutil.Error:
                     continue  # it ended meanwhile
-                if holds_canary("\0".join(arguments).encode()):
+                if holds_canary("\0".join(arguments).encode(errors="surrogateescape")):
                     self._found.add(f"a canary is an argument of {arguments[0]}")

@@ -44,7 +44,6 @@ def connect(socket: Path) -> grpc.aio.Channel:
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             # A channel per service: shared subchannels would share one identity.
             ("grpc.use_local_subchannel_pool", 1),
