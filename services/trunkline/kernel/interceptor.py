@@ -300,10 +300,11 @@ def _code_of(call: Call) -> str:
     if call.failure is not None:
         return code_pb2.Code.Name(call.failure.code)
     # The deadline and a client that left look the same, but for the time that remains.
-    # A client's own clock is a little before ours.
-    remaining = call.remaining()
-    late = remaining is not None and remaining < _CLOCKS_APART_S
-    return "DEADLINE_EXCEEDED" if late else "CANCELLED"
+    # The client's own comes first: gRPC rounds a deadline up, by a hundredth, to send it.
+    if call.deadline is None:
+        return "CANCELLED"
+    rounded = _CLOCKS_APART_S + 0.01 * (call.deadline - call.started)
+    return "DEADLINE_EXCEEDED" if call.deadline - time.monotonic() < rounded else "CANCELLED"
 
 
 async def _read_each(

@@ -50,3 +50,14 @@ def test_a_value_that_cannot_be_is_told_with_its_meaning(cli: Cli) -> None:
     result.assert_reads_well()
     assert result.code == 2
     assert "environment TRUNKLINE_MAX_RUNS" in result.err
+
+
+def test_one_setting_can_be_asked_for(cli: Cli) -> None:
+    """Its value alone, for scripts; one that does not exist is an error."""
+    result = cli.run("config", "max_runs", env={"TRUNKLINE_MAX_RUNS": "7"})
+    assert (result.code, result.out, result.err) == (0, "7\n", "")
+    secret = cli.run("config", "master_key", env={"TRUNKLINE_MASTER_KEY": f"key-1:{KEY}"})
+    assert secret.out == "(set)\n"
+    unknown = cli.run("config", "max_run")
+    unknown.assert_reads_well()
+    assert (unknown.code, unknown.out) == (2, "")

@@ -78,13 +78,17 @@ def documents(text: str) -> list[dict[str, object]]:
     return found
 
 
+def read(document: dict[str, object], name: str) -> dict[str, object]:
+    """Return a field of an event; grpcurl writes it as the contract does, buf in camel case."""
+    head, *rest = name.split("_")
+    camel = head + "".join(word.capitalize() for word in rest)
+    value = document.get(name, document.get(camel))
+    return value if isinstance(value, dict) else {}
+
+
 def streamed_text(events: list[dict[str, object]]) -> str:
     """Return the text of a stream's deltas."""
-    return "".join(
-        str(delta.get("text", ""))
-        for event in events
-        if isinstance(delta := event.get("textDelta"), dict)
-    )
+    return "".join(str(read(event, "text_delta").get("text", "")) for event in events)
 
 
 async def test_grpcurl_streams_a_chat_and_resumes_it(up: Up) -> None:
@@ -95,12 +99,12 @@ async def test_grpcurl_streams_a_chat_and_resumes_it(up: Up) -> None:
     env["PATH"] = f"{grpcurl.parent}:{BIN}:{env['PATH']}"
     script = chat.replace(README_ADDRESS, up.address)
     events = documents(await shell(script, env))
-    assert streamed_text(events).split()[:1]
-    started = events[0]["runStarted"]
-    assert isinstance(started, dict)
+    assert len(streamed_text(events).split()) == 60
     assert "completed" in events[-1]
     setup = script[: script.index("tl -d")]
-    again = resume.replace(README_ADDRESS, up.address).replace("run_…", str(started["runId"]))
+    again = resume.replace(README_ADDRESS, up.address).replace(
+        "run_…", str(read(events[0], "run_started")["run_id"])
+    )
     assert documents(await shell(setup + again, env)) == events[5:]
 
 
@@ -126,7 +130,7 @@ async def test_buf_curl_streams_a_chat(up: Up, tmp_path: Path) -> None:
         f" -H @{headers} --reflect-header @{headers} -d '{body[1]}' {method}"
     )
     events = documents(await shell(script, environment({"HOME": str(tmp_path)})))
-    assert "runStarted" in events[0]
+    assert read(events[0], "run_started")
     assert len(streamed_text(events).split()) == 60
     assert "completed" in events[-1]
 
