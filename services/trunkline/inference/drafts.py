@@ -9,7 +9,7 @@ what came in different reads stays in different events.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from trunkline.inference.arguments import is_object
@@ -59,6 +59,17 @@ class Drafts:
     def text(self, block: int, text: str) -> None:
         """Note more text of a block; empty text is nothing."""
         self._add("text", block, text)
+
+    def text_sink(self, block: int) -> Callable[[str], None] | None:
+        """Return what takes more text of a block until the next `take`, without a call of ours.
+
+        Most frames of a stream are text of one block, and a read has hundreds of them.
+
+        Returns:
+            None: the block has said nothing since the last `take`.
+        """
+        fragments = self._open.get(block)
+        return fragments.parts.append if fragments is not None else None
 
     def refusal(self, block: int, text: str) -> None:
         """Note more words of a refusal."""
@@ -168,7 +179,8 @@ class Drafts:
         taken: list[event_pb2.ChatEvent] = []
         for draft in self._pending:
             if isinstance(draft, _Fragments):
-                taken.extend(_events(draft))
+                make = _MAKE[draft.kind]
+                taken.extend(make(draft.block, piece) for piece in _split("".join(draft.parts)))
             else:
                 taken.append(draft)
         self._pending = []
@@ -185,33 +197,39 @@ class Drafts:
             self._pending.append(fragments)
 
 
-def _events(fragments: _Fragments) -> Iterator[event_pb2.ChatEvent]:
-    """Make the events of one block's fragments."""
-    block = fragments.block
-    for piece in _split("".join(fragments.parts)):
-        match fragments.kind:
-            case "text":
-                yield event_pb2.ChatEvent(text_delta=event_pb2.TextDelta(block=block, text=piece))
-            case "refusal":
-                yield event_pb2.ChatEvent(
-                    text_delta=event_pb2.TextDelta(block=block, text=piece, refusal=True)
-                )
-            case "reasoning":
-                yield event_pb2.ChatEvent(
-                    reasoning_delta=event_pb2.ReasoningDelta(block=block, text=piece)
-                )
-            case _:
-                yield event_pb2.ChatEvent(
-                    tool_call_delta=event_pb2.ToolCallDelta(block=block, arguments=piece)
-                )
+def _text(block: int, text: str) -> event_pb2.ChatEvent:
+    """Return the event of more text."""
+    return event_pb2.ChatEvent(text_delta=event_pb2.TextDelta(block=block, text=text))
 
 
-def _split(text: str) -> Iterator[str]:
+def _refusal(block: int, text: str) -> event_pb2.ChatEvent:
+    """Return the event of more words of a refusal."""
+    return event_pb2.ChatEvent(text_delta=event_pb2.TextDelta(block=block, text=text, refusal=True))
+
+
+def _reasoning(block: int, text: str) -> event_pb2.ChatEvent:
+    """Return the event of more thought."""
+    return event_pb2.ChatEvent(reasoning_delta=event_pb2.ReasoningDelta(block=block, text=text))
+
+
+def _arguments(block: int, text: str) -> event_pb2.ChatEvent:
+    """Return the event of more of a call's arguments."""
+    return event_pb2.ChatEvent(tool_call_delta=event_pb2.ToolCallDelta(block=block, arguments=text))
+
+
+# What makes an event of a kind of fragments.
+_MAKE = {"text": _text, "refusal": _refusal, "reasoning": _reasoning, "arguments": _arguments}
+
+
+def _split(text: str) -> Iterable[str]:
     """Cut a text into pieces of at most `MAX_FRAGMENT` bytes of UTF-8."""
     if len(text) * _MAX_BYTES_PER_CHARACTER <= MAX_FRAGMENT:
-        yield text
-        return
-    encoded = text.encode()
+        return (text,)
+    return _cut(text.encode())
+
+
+def _cut(encoded: bytes) -> Iterator[str]:
+    """Yield a long text's pieces."""
     start = 0
     while start < len(encoded):
         end = min(start + MAX_FRAGMENT, len(encoded))

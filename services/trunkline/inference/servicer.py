@@ -67,18 +67,19 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Answer event by event."""
         run = await self._begin(request, unary=False)
-        async with contextlib.aclosing(_read(run, 0, context)) as events:
+        async with _reading(run, context), contextlib.aclosing(run.follow(0)) as events:
             async for event in events:
-                yield event
+                yield event  # type: ignore[misc] # serialised already; the listener passes it on
 
     async def ResumeChat(
         self, request: run_pb2.ResumeChatRequest, context: Context
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Send the events after the last one that the caller has."""
         run = self._runs.get(request.run_id, own(current_caller(), request.on_behalf_of))
-        async with contextlib.aclosing(_read(run, request.after_sequence, context)) as events:
+        after = request.after_sequence
+        async with _reading(run, context), contextlib.aclosing(run.follow(after)) as events:
             async for event in events:
-                yield event
+                yield event  # type: ignore[misc] # serialised already; the listener passes it on
 
     async def CancelChat(
         self, request: run_pb2.CancelChatRequest, context: Context
@@ -195,14 +196,13 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         )
 
 
-async def _read(run: Run, after: int, context: Context) -> AsyncGenerator[event_pb2.ChatEvent]:
-    """Yield a run's events to one reader, which counts as long as it reads."""
+@contextlib.asynccontextmanager
+async def _reading(run: Run, context: Context) -> AsyncGenerator[None]:
+    """Count among a run's readers for as long as a call reads it, and tell it the run's id."""
     run.add_reader()
     try:
         await context.send_initial_metadata(((RUN_ID, run.id),))
-        async with contextlib.aclosing(run.follow(after)) as events:
-            async for event in events:
-                yield event  # type: ignore[misc] # serialised already; the listener passes it on
+        yield
     finally:
         run.remove_reader()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -12,17 +13,22 @@ from grpc_health.v1 import health_pb2
 
 from integration.kernel.listening import (
     ANN,
+    DEVELOPER,
     DORA,
     LIMIT_S,
     Bed,
+    Tokens,
     bearer,
     eventually,
+    failure_of,
     listening,
     refused,
     told,
 )
 from trunkline.inference.v1 import chat_pb2, event_pb2
 from trunkline.kernel.call import Call, Caller, current_call, current_caller
+from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.policy import MethodPolicy
 from trunkline.options.v1 import options_pb2
 
 CHAT = "trunkline.inference.v1.InferenceService/Chat"
@@ -250,3 +256,45 @@ async def test_new_calls_are_refused_while_the_service_drains(bed: Bed) -> None:
     assert stranger.reason == "TOKEN_MISSING"
     leave.set()
     assert (await first).run_id == "run_old"
+
+
+async def test_a_stream_of_requests_is_read_one_by_one() -> None:
+    """Each is held to its bounds when the servicer asks for it; those before it were served."""
+    interceptor = Interceptor(authenticator=Tokens())
+    policy = MethodPolicy("p.v1.S/Talk", "p", frozenset({DEVELOPER}), has_bounds=True)
+
+    async def talk(requests: Any, context: Any) -> AsyncIterator[event_pb2.ChatEvent]:
+        async for request in requests:
+            yield event_pb2.ChatEvent(sequence=len(request.model))
+
+    handler: Any = interceptor.wrap_stream(
+        policy, talk, chat_pb2.ChatRequest.FromString, many_requests=True
+    )
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                "p.v1.S", {"Talk": grpc.stream_stream_rpc_method_handler(handler)}
+            ),
+        )
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    raw: Any = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    async with raw as channel:
+        for wrong in (WRONG.SerializeToString(), b"\xff\xff"):
+            call = channel.stream_stream("/p.v1.S/Talk")(metadata=DORA, timeout=LIMIT_S)
+            await call.write(RIGHT.SerializeToString())
+            first = event_pb2.ChatEvent.FromString(await call.read())
+            assert first.sequence == len(RIGHT.model)
+            await call.write(wrong)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call.read()
+            failure = failure_of(caught.value)
+            assert (failure.code, failure.reason) == (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "INVALID_REQUEST",
+            )
+            assert failure.domain == "p"
+    await server.stop(0)
+    assert interceptor.calls == 0

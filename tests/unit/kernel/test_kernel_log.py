@@ -50,6 +50,44 @@ def test_lines_below_the_level_are_not_written() -> None:
     assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["b", "c"]
 
 
+def test_lines_of_a_running_loop_keep_their_order() -> None:
+    """Though they are written together; none is lost at the end of the process."""
+    done = run(
+        "info",
+        "json",
+        "import asyncio",
+        "other = log.get_logger('trunkline.other')",
+        "async def main():",
+        "    logger.info('a', n=1)",
+        "    other.info('b')",
+        "    logger.error('c')",
+        "    await asyncio.sleep(0.1)",
+        "    logger.info('d')",
+        "    other.info('e')",
+        "asyncio.run(main())",
+        "logger.info('f')",
+    )
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == list("abcdef")
+
+
+def test_a_fact_is_told_as_it_was() -> None:
+    """A line that waits to be written tells the time at which it happened."""
+    done = run(
+        "info",
+        "json",
+        "import asyncio, time",
+        "async def main():",
+        "    logger.info('a')",
+        "    time.sleep(0.2)",
+        "    logger.info('b')",
+        "asyncio.run(main())",
+    )
+    first, second = [
+        datetime.fromisoformat(json.loads(line)["timestamp"]) for line in done.stderr.splitlines()
+    ]
+    assert (second - first).total_seconds() >= 0.19
+
+
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_an_exception_is_told_without_the_values_around_it(style: str) -> None:
     """A traceback that showed local variables would show keys and prompts."""

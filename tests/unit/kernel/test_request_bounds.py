@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+import protovalidate
 import pytest
 from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trunkline.credential.v1 import access_pb2, save_pb2
 from trunkline.inference.v1 import chat_pb2, message_pb2
@@ -66,6 +70,42 @@ def test_every_wrong_field_is_named() -> None:
 def test_a_rule_of_the_whole_message_names_no_field() -> None:
     """Such as two fields of which one may be set."""
     assert fields(chat_pb2.ChatRequest(model="a/b", chain="c")) == {""}
+
+
+_CHATS = st.builds(
+    chat_pb2.ChatRequest,
+    model=st.sampled_from(["", "a/b", "no slash"]),
+    chain=st.sampled_from(["", "c"]),
+    role=st.sampled_from(["", "r", "x" * 64]),
+    max_output_tokens=st.sampled_from([0, 1, -1]),
+    strict=st.booleans(),
+    sampling=st.one_of(
+        st.none(),
+        st.builds(
+            chat_pb2.Sampling,
+            temperature=st.sampled_from([None, 0.0, 2.0, 2.5, math.nan]),
+            top_k=st.sampled_from([None, 0, 1]),
+            stop=st.lists(st.sampled_from(["a", ""]), max_size=2),
+        ),
+    ),
+    fallbacks=st.lists(st.sampled_from(["a/b", "?"]), max_size=2),
+    durability=st.sampled_from([0, 1, 77]),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_CHATS, min_size=1, max_size=6))
+def test_a_verdict_is_never_given_to_another_request(requests: list[chat_pb2.ChatRequest]) -> None:
+    """What is remembered of right requests says nothing of those that only resemble them."""
+    for request in (*requests, *reversed(requests)):
+        request.messages.add()
+        right = not protovalidate.collect_violations(request)
+        try:
+            bounds.check(request)
+        except InvalidArgument:
+            assert not right
+        else:
+            assert right
 
 
 def test_a_hostile_request_is_refused_before_it_costs_much() -> None:

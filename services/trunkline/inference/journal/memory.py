@@ -95,8 +95,10 @@ class MemoryJournal:
         else:
             self._untaken += length
         self._count(length)
-        self._bound()
-        self._wake()
+        if self.size > self._kept_bytes:
+            self._bound()
+        if self._readers:
+            self._wake()
 
     def close(self) -> None:
         """Let no event follow, and wake every reader."""
@@ -142,12 +144,13 @@ class MemoryJournal:
         """Note that a reader has taken an event and all before it."""
         if sequence <= self._taken:
             return
-        first = max(self._taken + 1, self.first_sequence) - self.first_sequence
-        for data in self._events[first : sequence + 1 - self.first_sequence]:
-            self._untaken -= len(data)
+        offset = self.first_sequence
+        for taken in range(max(self._taken + 1, offset), sequence + 1):
+            self._untaken -= len(self._events[taken - offset])
         self._taken = sequence
-        self._bound()
-        if self._untaken <= self._untaken_bytes:
+        if self.size > self._kept_bytes:
+            self._bound()
+        if self._room is not None and self._untaken <= self._untaken_bytes:
             self._make_room()
 
     async def changed(self) -> None:
@@ -197,18 +200,15 @@ class MemoryJournal:
         self.size = self._untaken = 0
 
     def _bound(self) -> None:
-        """Keep what was taken within its bound."""
-        if self.size > self._kept_bytes:
-            # Some more at a time, since the whole list moves up.
-            self.trim(self._kept_bytes - self._kept_bytes // 8)
+        """Bring what was taken within its bound; some more at a time, as the list moves up."""
+        self.trim(self._kept_bytes - self._kept_bytes // 8)
 
     def _wake(self) -> None:
         """Wake the readers that wait."""
-        if self._readers:
-            waiting, self._readers = self._readers, []
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(None)
+        waiting, self._readers = self._readers, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _make_room(self) -> None:
         """Let the producer go on, when it waits."""

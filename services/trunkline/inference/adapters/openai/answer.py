@@ -5,6 +5,7 @@ Both decoders write through this, so that a stream and a whole answer become the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -119,6 +120,10 @@ class Answer:
         if delta.tool_calls:
             for piece in delta.tool_calls:
                 self._add_call(piece, drafts)
+
+    def text_sink(self, drafts: Drafts) -> Callable[[str], None] | None:
+        """Return what takes plain text, while a block of text is open; else None."""
+        return drafts.text_sink(self._block) if self._kind == _TEXT else None
 
     def finish(self, raw: str, drafts: Drafts) -> None:
         """Take in the finish reason: what was begun is whole now or never will be.

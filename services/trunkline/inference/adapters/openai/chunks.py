@@ -59,6 +59,17 @@ class Delta(msgspec.Struct, gc=False):
     tool_calls: list[CallDelta] | None = None
 
 
+def is_plain(delta: Delta) -> bool:
+    """Tell whether a delta says text and nothing else."""
+    return delta.content.__class__ is str and not (
+        delta.reasoning_content
+        or delta.reasoning
+        or delta.reasoning_text
+        or delta.refusal
+        or delta.tool_calls
+    )
+
+
 class Choice(msgspec.Struct, gc=False):
     """One of the answers; we ask for one.
 

@@ -7,11 +7,12 @@ may be missing or come early, and alone they prove nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
 from trunkline.inference.adapters.openai.answer import Answer
-from trunkline.inference.adapters.openai.chunks import Chunk, Json, decode
+from trunkline.inference.adapters.openai.chunks import Chunk, Json, decode, is_plain
 from trunkline.inference.adapters.openai.errors import broken, in_stream
 from trunkline.inference.adapters.openai.usage import read_usage
 from trunkline.inference.adapters.openai.words import Words, read_words
@@ -82,6 +83,7 @@ class StreamDecoder:
             else:
                 self._head += data[: _MAX_HEAD - len(self._head)]
         answer = self._answer
+        say: Callable[[str], None] | None = None
         for frame in frames:
             if self.complete:
                 return
@@ -101,8 +103,13 @@ class StreamDecoder:
                 if choice.usage is not None or chunk.usage is not None:
                     self._used(chunk.usage or choice.usage)
                 continue
-            if choice.delta is not None:
-                answer.add(choice.delta, drafts)
+            delta = choice.delta
+            if delta is not None:
+                if say is not None and is_plain(delta):
+                    say(delta.content)  # type: ignore[arg-type] # a text, since it is plain
+                else:
+                    answer.add(delta, drafts)
+                    say = answer.text_sink(drafts)
             if chunk.usage is not None or choice.usage is not None:
                 self._used(chunk.usage or choice.usage)
             if choice.finish_reason:
