@@ -60,7 +60,7 @@ def run_protoc(scratch: Path, *arguments: str) -> None:
         f"-I{common}",
         *arguments,
     ]
-    if protoc.main(command) != 0:
+    if protoc.main(command) != 0:  # type: ignore[no-untyped-call] # grpcio-tools has no types
         sys.exit("protoc refused the contract")
 
 

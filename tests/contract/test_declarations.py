@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from google.api import annotations_pb2
@@ -111,7 +112,7 @@ def test_no_path_is_given_twice(files: list[File]) -> None:
     """Two methods never share an HTTP verb and path."""
     paths = set()
     for _, service, method, _ in _methods(files):
-        rule = method.options.Extensions[annotations_pb2.http]
+        rule: Any = method.options.Extensions[annotations_pb2.http]  # type: ignore[index] # untyped stub
         verb = rule.WhichOneof("pattern")
         if verb is None:
             continue
