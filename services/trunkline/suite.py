@@ -31,6 +31,7 @@ from trunkline.kernel.log import get_logger
 from trunkline.kernel.server import (
     AddressInUse,
     Listener,
+    is_loopback,
     prepare_directory,
     prepare_socket,
     stop_all,
@@ -182,6 +183,12 @@ class Suite:
                 *(prepare_socket(self._sockets / f"{name}.{caller}.sock") for name in self.services)
             )
             self._internal.append(listener)
+        if not is_loopback(self.process.listen):
+            raise StartupError(
+                f"The address {self.process.listen} can be reached from other machines, and"
+                " tokens and keys would travel there in the clear.",
+                "Listen on 127.0.0.1, and put something in front that speaks TLS.",
+            )
         interceptor = Interceptor(authenticator=self.access, max_calls=self.process.max_calls)
         self.access.on_end(lambda token_id, _: interceptor.end_calls_of(token_id))
         self.access.on_end(self._end_runs)

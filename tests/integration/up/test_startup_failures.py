@@ -45,6 +45,12 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert_reads_well(done, f"The address {address} cannot be listened on", "--listen")
 
 
+async def test_an_address_beyond_this_machine_is_refused(tmp_path: Path) -> None:
+    """The line has no TLS: tokens and keys do not cross it in the clear."""
+    done = await start(tmp_path, "--listen", "0.0.0.0:0")
+    assert_reads_well(done, "can be reached from other machines", "TLS")
+
+
 async def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
     """A second process on the same data directory says so, and leaves the first alone."""
     async with Up(tmp_path) as up:
