@@ -48,7 +48,20 @@ MEMORY: Final = Figure("stream_kib", "memory per open stream", "KiB", ratio_limi
 SERVING_FRESH: Final = Figure("serving_fresh_s", "serving, fresh directory", "s", limit=1.5)
 SERVING_AGAIN: Final = Figure("serving_again_s", "serving, second start", "s", limit=1.5)
 
-FIGURES: Final = (FIRST_CONTENT, UNARY, BURST, PACED, MEMORY, SERVING_FRESH, SERVING_AGAIN)
+CANCELLED: Final = Figure("cancelled_ms", "socket closed, after a cancel", "ms", limit=100.0)
+DESERTED: Final = Figure("deserted_ms", "socket closed, after the grace", "ms", limit=100.0)
+
+FIGURES: Final = (
+    FIRST_CONTENT,
+    UNARY,
+    BURST,
+    PACED,
+    MEMORY,
+    CANCELLED,
+    DESERTED,
+    SERVING_FRESH,
+    SERVING_AGAIN,
+)
 
 # What the bare relay must reach itself: else the comparison says nothing about the gateway.
 RELAY_LIMITS: Final = {BURST.name: 45.0, UNARY.name: 550.0}

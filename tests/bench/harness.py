@@ -21,8 +21,11 @@ from typing import Any, Final
 import msgspec
 
 from bench.child import Answer, Child, pinned
+from bench.closing import measure_closings
 from bench.figures import (
     BURST,
+    CANCELLED,
+    DESERTED,
     FIGURES,
     FIRST_CONTENT,
     MEMORY,
@@ -54,6 +57,7 @@ class Part(StrEnum):
     BURST = "burst"
     UNARY = "unary"
     TTFT = "ttft"
+    CLOSING = "closing"
 
 
 _PARTS: Final = {
@@ -64,6 +68,8 @@ _PARTS: Final = {
     BURST: Part.BURST,
     UNARY: Part.UNARY,
     FIRST_CONTENT: Part.TTFT,
+    CANCELLED: Part.CLOSING,
+    DESERTED: Part.CLOSING,
 }
 
 
@@ -89,6 +95,7 @@ class Plan:
         paced_words: events of a paced stream; they must last longer than the windows.
         paced_windows: samples of paced streams, of 1 s each.
         ttft_times: streams of one measure, on each way.
+        closings: runs of a round that are ended, in each way.
         limit_seconds: how long all of it may take.
     """
 
@@ -101,6 +108,7 @@ class Plan:
     paced_words: int
     paced_windows: int
     ttft_times: int
+    closings: int
     limit_seconds: int
 
     @classmethod
@@ -116,6 +124,7 @@ class Plan:
             paced_words=48,
             paced_windows=6,
             ttft_times=150,
+            closings=20,
             limit_seconds=360,
         )
 
@@ -132,6 +141,7 @@ class Plan:
             paced_words=30,
             paced_windows=3,
             ttft_times=60,
+            closings=5,
             limit_seconds=60,
         )
 
@@ -285,6 +295,12 @@ class Bench:
                     self._sample_unary(load, contender, self.samples)
         if Part.TTFT in parts:
             self._time_first_content(load, direct, contenders)
+        if Part.CLOSING in parts:
+            for contender in contenders:
+                if contender.way is Way.GATEWAY:
+                    closings = measure_closings(contender.route, self._plan.closings)
+                    self.samples.add(CANCELLED, Way.GATEWAY, *closings.cancelled)
+                    self.samples.add(DESERTED, Way.GATEWAY, *closings.deserted)
 
     def _warm(self, load: Child, contender: _Contender) -> None:
         """Have every path taken once, so that no measure pays for a first time."""
