@@ -13,15 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from support.canary import ArgumentWatch, find_leaks
+from support.canary import ArgumentWatch, find_leaks, holds_canary
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure where everything is required."""
+    """Turn a skip into a failure where everything is required, and a leaked key always."""
     report = yield
+    if any(holds_canary(text.encode(errors="replace")) for _, text in report.sections):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} printed or logged a canary"
+        report.sections = []
     if report.skipped and not hasattr(report, "wasxfail") and _all_required():
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and TRUNKLINE_REQUIRE_ALL is set"

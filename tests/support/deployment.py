@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 import grpc
 
+from support.canary import MARK, find_leaks
 from support.chats import ask, duration, failure_of
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
 from trunkline.credential.v1 import (
@@ -97,7 +98,7 @@ class Deployment:
     ) -> None:
         # A unix socket's path is at most some 100 bytes long, which a test's directory may be.
         self.root = Path(tempfile.mkdtemp(prefix="tl-"))
-        self.sandbox = Sandbox(time_scale=time_scale)
+        self.sandbox = Sandbox(time_scale=time_scale, api_key=f"{MARK}-sandbox")
         self._connected = connected
         self._models = tuple(models)
         self._settings = settings
@@ -185,7 +186,9 @@ class Deployment:
         """Stop everything, and remove the directories."""
         await self.stop()
         await self.sandbox.stop()
+        leaks = list(find_leaks(self.root))
         shutil.rmtree(self.root)
+        assert not leaks, leaks
 
     async def connect(
         self,

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkline.catalog.base_url import (
-    RECOGNISED,
-    UNRECOGNISED,
-    Format,
-    Recognition,
-    clean_base_url,
-    recognise,
-)
+from trunkline.catalog.recognition import RECOGNISED, UNRECOGNISED, Recognition, recognise
 from trunkline.kernel.address import AddressRefused, AddressRule, parse_base_url
+from trunkline.kernel.base_url import Format, clean_base_url
 
 PASTED = st.builds(
     "{}{}{}{}".format,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trunkline.catalog.base_url import clean_base_url, recognise
 from trunkline.catalog.provider_types import SERVED_FORMATS
+from trunkline.catalog.recognition import recognise
 from trunkline.kernel.address import AddressRefused, BaseUrl
+from trunkline.kernel.base_url import clean_base_url
 from trunkline.kernel.errors import InvalidArgument, Violation
 
 BASE_URL_FIELD: Final = "provider.endpoint.base_url"

@@ -6,7 +6,8 @@ import asyncio
 import time
 
 from trunkline.catalog.v1 import provider_pb2
-from trunkline.kernel.address import AddressRefused, BaseUrl, check_url, parse_base_url
+from trunkline.kernel.address import AddressRefused, BaseUrl
+from trunkline.kernel.base_url import clean_base_url
 from trunkline.kernel.errors import InvalidArgument, NotFound
 from trunkline.views.catalog import CatalogView
 
@@ -46,17 +47,15 @@ def parse_address(text: str) -> BaseUrl:
     """Read a base address as an administrator gave it.
 
     Args:
-        text: a URL with its scheme; space around it is dropped.
+        text: as a person pastes it; the path of a request is cut from its end.
 
     Raises:
         InvalidArgument: ADDRESS_REFUSED, with the rule that it broke.
     """
     try:
-        url = parse_base_url(text.strip())
-        check_url(url)
+        return clean_base_url(text).base_url
     except AddressRefused as refusal:
         raise address_refused(refusal.rule, str(refusal)) from None
-    return url
 
 
 def address_refused(rule: str, sentence: str) -> InvalidArgument:

@@ -233,7 +233,8 @@ async def test_an_address_of_its_own_binds_the_key_to_it(suite: CredentialHarnes
         ("https://user:secret@example.com/v1", "userinfo"),
         ("ftp://example.com", "malformed"),
         ("https://example.com/v1?key=secret", "malformed"),
-        ("gateway", "malformed"),
+        ("intranet", "malformed"),
+        ("https://api.openai.com/v1/responses", "responses_path"),
     ],
 )
 async def test_an_address_that_may_not_be_used_is_refused(

@@ -88,7 +88,7 @@ async def test_a_server_that_refuses_is_not_connected(suite: CredentialHarness) 
     [
         ("http://169.254.169.254/", "metadata"),
         ("http://example.com/v1", "plain_http"),
-        ("localhost", "malformed"),
+        ("ftp://localhost", "malformed"),
     ],
 )
 async def test_an_endpoint_is_held_to_the_address_rules(

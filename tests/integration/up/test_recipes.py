@@ -118,21 +118,27 @@ async def test_the_printed_line_works(up: Up) -> None:
     assert "completed" in documents(await shell(line, env))[-1]
 
 
-async def test_buf_curl_streams_a_chat(up: Up, tmp_path: Path) -> None:
-    """The same chat by `buf curl`, which asks the server's reflection for the contract."""
+async def test_buf_curl_streams_a_chat_and_resumes_it(up: Up, tmp_path: Path) -> None:
+    """The same by `buf curl`, which asks the server's reflection for the contract."""
     headers = tmp_path / "headers"
     headers.write_text(f"authorization: Bearer {up.token}\n")
-    body = re.search(r"-d '(.*?)'", recipes("grpcurl")[0])
-    assert body is not None
-    method = f"http://{up.address}/trunkline.inference.v1.InferenceService/StreamChat"
-    script = (
-        f"{BIN / 'buf'} curl --protocol grpc --http2-prior-knowledge"
-        f" -H @{headers} --reflect-header @{headers} -d '{body[1]}' {method}"
-    )
-    events = documents(await shell(script, environment({"HOME": str(tmp_path)})))
-    assert read(events[0], "run_started")
+    env = environment({"HOME": str(tmp_path)})
+
+    async def curl(method: str, body: str) -> list[dict[str, object]]:
+        url = f"http://{up.address}/trunkline.inference.v1.InferenceService/{method}"
+        script = (
+            f"{BIN / 'buf'} curl --protocol grpc --http2-prior-knowledge"
+            f" -H @{headers} --reflect-header @{headers} -d '{body}' {url}"
+        )
+        return documents(await shell(script, env))
+
+    bodies = [re.search(r"-d '(.*?)'", recipe) for recipe in recipes("grpcurl")]
+    chat, resume = (found[1] for found in bodies if found is not None)
+    events = await curl("StreamChat", chat)
     assert len(streamed_text(events).split()) == 60
     assert "completed" in events[-1]
+    run_id = str(read(events[0], "run_started")["runId"])
+    assert await curl("ResumeChat", resume.replace("run_…", run_id)) == events[5:]
 
 
 async def test_python_streams_a_chat(up: Up, tmp_path: Path) -> None:

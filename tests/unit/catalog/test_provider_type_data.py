@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from trunkline.catalog.base_url import RECOGNISED, UNRECOGNISED, recognise
 from trunkline.catalog.endpoint import clean_address
 from trunkline.catalog.listing import is_model_id
 from trunkline.catalog.provider_types import (
@@ -14,6 +13,7 @@ from trunkline.catalog.provider_types import (
     ProviderType,
     load_provider_types,
 )
+from trunkline.catalog.recognition import RECOGNISED, UNRECOGNISED, recognise
 from trunkline.catalog.v1 import provider_pb2
 
 TYPES = load_provider_types()

@@ -1,15 +1,14 @@
-"""Turn what a person pastes into a base URL, and recognise whose it is.
+"""Turn what a person pastes into a base URL.
 
 People paste the address of a request, an address without its scheme, or one with a line break
-behind it. `clean_base_url` makes of these what an adapter appends its paths to (D8, D9);
-`recognise` names the service behind it (D25, D26). The rules on where a request may go are the
-kernel's and hold here too (D6, D7, decision 10).
+behind it. `clean_base_url` makes of these what an adapter appends its paths to (D8, D9). The
+rules on where a request may go hold here too (D6, D7, decision 10).
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from trunkline.kernel.address import (
@@ -44,40 +43,6 @@ class CleanedUrl:
     format_hint: Format | None
     notes: tuple[str, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What an address tells about the service behind it: a name and a default, never a limit (D28).
-
-    Attributes:
-        type: the slug of a provider type.
-        display_name: its name for people.
-        format: the format to begin with.
-    """
-
-    type: str
-    display_name: str
-    format: Format = Format.OPENAI
-
-
-# By host, which stands for the names under it too, or by port on this machine (D25). A port is a
-# hint and no more: whatever else listens there is asked in the same way.
-RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
-    {
-        "openai.com": Recognition("openai", "OpenAI"),
-        "openrouter.ai": Recognition("openrouter", "OpenRouter"),
-        "groq.com": Recognition("groq", "Groq"),
-        "together.xyz": Recognition("together", "Together AI"),
-        "together.ai": Recognition("together", "Together AI"),
-        "mistral.ai": Recognition("mistral", "Mistral AI"),
-        "perplexity.ai": Recognition("perplexity", "Perplexity"),
-        "fireworks.ai": Recognition("fireworks", "Fireworks AI"),
-        "deepseek.com": Recognition("deepseek", "DeepSeek"),
-        "localhost:1234": Recognition("lm-studio", "LM Studio"),
-        "localhost:4000": Recognition("litellm", "LiteLLM"),
-    }
-)
-UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
 
 _REQUEST_PATHS: Final = (
     ("/chat/completions", Format.OPENAI),
@@ -124,26 +89,6 @@ def clean_base_url(text: str, *, private_allowed: bool = True) -> CleanedUrl:
             "/chat/completions.",
         )
     return CleanedUrl(replace(url, path=path), hint, tuple(notes))
-
-
-def recognise(url: BaseUrl) -> Recognition:
-    """Tell whose address this is.
-
-    A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
-    `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. Never decide by this
-    which key is sent; a key belongs to an origin.
-
-    Args:
-        url: a base URL.
-
-    Returns:
-        The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
-    """
-    if classify_host(url.host) is Reach.LOOPBACK:
-        return RECOGNISED.get(f"localhost:{url.port}", UNRECOGNISED)
-    labels = url.host.split(".")
-    domains = (".".join(labels[start:]) for start in range(len(labels)))
-    return next((RECOGNISED[name] for name in domains if name in RECOGNISED), UNRECOGNISED)
 
 
 def _assume_scheme(text: str) -> BaseUrl:

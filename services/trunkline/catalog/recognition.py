@@ -1,0 +1,67 @@
+"""Recognise whose an address is, for a name and defaults (D25, D26)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from trunkline.kernel.address import BaseUrl
+from trunkline.kernel.base_url import Format
+from trunkline.kernel.reach import Reach, classify_host
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What an address tells about the service behind it: a name and a default, never a limit (D28).
+
+    Attributes:
+        type: the slug of a provider type.
+        display_name: its name for people.
+        format: the format to begin with.
+    """
+
+    type: str
+    display_name: str
+    format: Format = Format.OPENAI
+
+
+# By host, which stands for the names under it too, or by port on this machine (D25). A port is a
+# hint and no more: whatever else listens there is asked in the same way.
+RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
+    {
+        "openai.com": Recognition("openai", "OpenAI"),
+        "openrouter.ai": Recognition("openrouter", "OpenRouter"),
+        "groq.com": Recognition("groq", "Groq"),
+        "together.xyz": Recognition("together", "Together AI"),
+        "together.ai": Recognition("together", "Together AI"),
+        "mistral.ai": Recognition("mistral", "Mistral AI"),
+        "perplexity.ai": Recognition("perplexity", "Perplexity"),
+        "fireworks.ai": Recognition("fireworks", "Fireworks AI"),
+        "deepseek.com": Recognition("deepseek", "DeepSeek"),
+        "localhost:1234": Recognition("lm-studio", "LM Studio"),
+        "localhost:4000": Recognition("litellm", "LiteLLM"),
+    }
+)
+UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
+
+
+def recognise(url: BaseUrl) -> Recognition:
+    """Tell whose address this is.
+
+    A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
+    `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. Never decide by this
+    which key is sent; a key belongs to an origin.
+
+    Args:
+        url: a base URL.
+
+    Returns:
+        The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
+    """
+    if classify_host(url.host) is Reach.LOOPBACK:
+        return RECOGNISED.get(f"localhost:{url.port}", UNRECOGNISED)
+    labels = url.host.split(".")
+    domains = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((RECOGNISED[name] for name in domains if name in RECOGNISED), UNRECOGNISED)
