@@ -18,6 +18,7 @@ from trunkline.cli.config import config
 from trunkline.cli.connect import connect
 from trunkline.cli.disconnect import disconnect
 from trunkline.cli.failures import ExitCode, Failure, explain, interrupted, show, wrong_usage
+from trunkline.cli.options import AsJson
 from trunkline.cli.sandbox import sandbox
 from trunkline.cli.status import status
 
@@ -74,13 +75,20 @@ def up(
     no_sandbox: Annotated[
         bool, typer.Option("--no-sandbox", help="Do not connect the sandbox provider at first.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run all four services in one process, until Ctrl-C."""
     # Nothing that is loaded is garbage; `up` turns the collector on when it serves.
     gc.disable()
     from trunkline.cli.up import up as run
 
-    run(data_dir=data_dir, config_dir=config_dir, listen=listen, sandbox=not no_sandbox)
+    run(
+        data_dir=data_dir,
+        config_dir=config_dir,
+        listen=listen,
+        sandbox=not no_sandbox,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -91,6 +99,7 @@ def serve(
     data_dir: DataDir = None,
     config_dir: ConfigDir = None,
     listen: Listen = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run some of the four services in this process, until Ctrl-C.
 
@@ -100,7 +109,7 @@ def serve(
     from trunkline.cli.up import serve as run
 
     names = [name.value for name in dict.fromkeys(services)]
-    run(names, data_dir=data_dir, config_dir=config_dir, listen=listen)
+    run(names, data_dir=data_dir, config_dir=config_dir, listen=listen, as_json=as_json)
 
 
 app.command()(sandbox)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -32,14 +33,17 @@ def up(
     config_dir: Path | None = None,
     listen: str | None = None,
     sandbox: bool = True,
+    as_json: bool = False,
 ) -> None:
     """Run all four services, and on a fresh data directory the sandbox provider.
+
+    With `as_json` what is said at first is one line of JSON.
 
     Raises:
         StartupError, DatabaseError, SettingsError: what is wrong and what to do.
     """
     source = _read(data_dir, config_dir, listen)
-    _run(_up(source, sandbox=sandbox))
+    _run(_up(source, sandbox=sandbox, as_json=as_json))
 
 
 def serve(
@@ -48,6 +52,7 @@ def serve(
     data_dir: Path | None = None,
     config_dir: Path | None = None,
     listen: str | None = None,
+    as_json: bool = False,
 ) -> None:
     """Run some of the services; the others run in processes on the same data directory.
 
@@ -55,7 +60,7 @@ def serve(
         StartupError, DatabaseError, SettingsError: what is wrong and what to do.
     """
     source = _read(data_dir, config_dir, listen)
-    _run(_serve(source, names))
+    _run(_serve(source, names, as_json=as_json))
 
 
 def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) -> Source:
@@ -78,7 +83,7 @@ def _run(main: Any) -> None:
         uvloop.run(main)
 
 
-async def _up(source: Source, *, sandbox: bool) -> None:
+async def _up(source: Source, *, sandbox: bool, as_json: bool) -> None:
     """Run everything until told to stop."""
     process = source.load(ProcessSettings)
     fresh = not (process.data_dir / "catalog.db").exists()
@@ -87,7 +92,8 @@ async def _up(source: Source, *, sandbox: bool) -> None:
     _settle_collector()
     credential = suite.services["credential"]
     assert isinstance(credential, CredentialService)
-    _say(f"Trunkline is serving on {suite.address}.")
+    if not as_json:
+        _say(f"Trunkline is serving on {suite.address}.")
     async with _stopping() as stop, grpc.aio.insecure_channel(suite.address) as channel:
         token = _admin_token(credential)
         first_chat = FirstChat(channel, token)
@@ -102,7 +108,8 @@ async def _up(source: Source, *, sandbox: bool) -> None:
                 if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
                     raise
                 connected = None  # the operator took the first token away
-            _greet(suite, credential, connected)
+            greet = _greet_program if as_json else _greet
+            greet(suite, credential, connected)
             await stop.wait()
             sys.stderr.write("Stopping.\n")
         finally:
@@ -112,14 +119,17 @@ async def _up(source: Source, *, sandbox: bool) -> None:
             await first_chat.stop()
 
 
-async def _serve(source: Source, names: Sequence[str]) -> None:
+async def _serve(source: Source, names: Sequence[str], *, as_json: bool) -> None:
     """Run some services until told to stop."""
     suite = Suite(source, names)
     await suite.start()
     _settle_collector()
     async with _stopping() as stop:
         try:
-            _say(f"Trunkline {', '.join(names)} is serving on {suite.address}.")
+            if as_json:
+                _say(json.dumps({"address": suite.address, "services": list(names)}))
+            else:
+                _say(f"Trunkline {', '.join(names)} is serving on {suite.address}.")
             await stop.wait()
         finally:
             await suite.stop()
@@ -172,6 +182,23 @@ def _greet(suite: Suite, credential: CredentialService, connected: list[str] | N
             f" -d '{_HELLO}' {suite.address} {_STREAM_CHAT}"
         )
     _say("Connect a real provider (it asks for the key): trunkline connect openai")
+
+
+def _greet_program(
+    suite: Suite, credential: CredentialService, connected: list[str] | None
+) -> None:
+    """Say the same to a program, in one line."""
+    _say(
+        json.dumps(
+            {
+                "address": suite.address,
+                "data_dir": str(suite.process.data_dir),
+                "admin_token_file": str(credential.admin_token_path),
+                "key_encryption_key": credential.key_location,
+                "providers": connected,
+            }
+        )
+    )
 
 
 def _settle_collector() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import stat
+import sys
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2
 
 from support.canary import MARK
-from support.process import Up, run
+from support.process import Up, environment, run
 from support.waiting import eventually
 from trunkline.sandbox.server import Sandbox
 
@@ -99,3 +102,38 @@ async def test_the_sandbox_leaves_when_a_real_provider_comes(tmp_path: Path) -> 
         await eventually(left)
         done = await run("chat", "--model", "mine/ok", "Hello", env=up.client)
         assert done.code == 0, done.err
+
+
+async def test_a_program_is_told_in_one_line_of_json(tmp_path: Path) -> None:
+    """With `--json` the first line holds all that a program needs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "trunkline",
+        "up",
+        "--json",
+        env=environment(
+            {
+                "TRUNKLINE_DATA_DIR": str(tmp_path / "data"),
+                "TRUNKLINE_CONFIG_DIR": str(tmp_path / "config"),
+                "TRUNKLINE_LISTEN": "127.0.0.1:0",
+            }
+        ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            told = json.loads(await process.stdout.readline())
+    finally:
+        process.terminate()
+        code = await asyncio.wait_for(process.wait(), 30)
+    assert code == 0
+    assert told.pop("address").startswith("127.0.0.1:")
+    assert told == {
+        "data_dir": str(tmp_path / "data"),
+        "admin_token_file": str(tmp_path / "config" / "admin-token"),
+        "key_encryption_key": f"the file {tmp_path / 'config' / 'key-encryption-keys.json'}",
+        "providers": ["sandbox"],
+    }

@@ -129,3 +129,18 @@ def test_bytes_that_are_no_message_are_refused() -> None:
 def test_no_path_is_the_request_as_a_whole() -> None:
     """A rule of the whole message comes without one."""
     assert bounds.field_path(None) == ""
+
+
+def test_a_remembered_verdict_is_only_for_the_same_request() -> None:
+    """What was right is passed again at once; what differs in any bound is judged anew."""
+    right = chat_pb2.ChatRequest(model="a/b", sampling=chat_pb2.Sampling(temperature=1.0))
+    for _ in range(2):
+        bounds.check(right)
+    for wrong in (
+        chat_pb2.ChatRequest(model="a/b", sampling=chat_pb2.Sampling(temperature=7.0)),
+        chat_pb2.ChatRequest(model="ab", sampling=chat_pb2.Sampling(temperature=1.0)),
+        chat_pb2.ChatRequest(model="a/b", chain="c", sampling=chat_pb2.Sampling(temperature=1.0)),
+    ):
+        for _ in range(2):
+            with pytest.raises(InvalidArgument):
+                bounds.check(wrong)
