@@ -7,6 +7,7 @@ at most 10 minutes. It is dropped at once when the watch names its credential.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -71,7 +72,10 @@ class Keys:
         # Many chats that need the same key at the same moment ask for it once.
         task = self._resolving.get(key)
         if task is None:
-            task = asyncio.create_task(self._ask(key, credential, owner, origin))
+            # A context of its own: the deadline of the first to ask does not bound the others.
+            task = asyncio.get_running_loop().create_task(
+                self._ask(key, credential, owner, origin), context=contextvars.Context()
+            )
             self._resolving[key] = task
             task.add_done_callback(lambda _: self._resolving.pop(key, None))
         return await asyncio.shield(task)
@@ -104,6 +108,8 @@ class Keys:
                 metadata={"peer": "credential"},
             ) from None
         secret: provider_pb2.ProviderSecret = answer.secret
+        if not self._holds(key):
+            return secret  # it went meanwhile: the chats that wait for it are the last
         self._kept[key] = _Kept(secret, self._clock.monotonic() + KEPT_S)
         while len(self._kept) > MAX_KEYS:
             self._kept.popitem(last=False)
@@ -112,6 +118,10 @@ class Keys:
     def _drop_changed(self) -> None:
         """Forget keys of credentials that are gone or have another version."""
         for key in list(self._kept):
-            entry = self._view.get(key[0])
-            if entry is None or entry.version != key[1] or key[4] not in entry.origins:
+            if not self._holds(key):
                 del self._kept[key]
+
+    def _holds(self, key: _Key) -> bool:
+        """Tell whether a credential still exists in the version and for the origin of a key."""
+        entry = self._view.get(key[0])
+        return entry is not None and entry.version == key[1] and key[4] in entry.origins

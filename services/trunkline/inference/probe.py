@@ -123,13 +123,8 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             request, connect_s=min(self._connect_s, timeout), deadline=deadline
         )
         try:
-            body = bytearray()
-            while len(body) <= MAX_BODY_BYTES:
-                data = await exchange.read()
-                if not data:
-                    break
-                body += data
-            return Reply(exchange.status, exchange.headers, bytes(body))
+            body = await exchange.read_all(MAX_BODY_BYTES)
+            return Reply(exchange.status, exchange.headers, body)
         finally:
             exchange.close()
 

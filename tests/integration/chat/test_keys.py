@@ -1,0 +1,103 @@
+"""Keys that several chats need at the same moment are asked for once, and for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from trunkline.credential.v1 import credential_pb2, resolve_pb2
+from trunkline.inference.keys import Keys
+from trunkline.inference.terms import Owner
+from trunkline.kernel.call import Call, enter_call
+from trunkline.kernel.clock import SystemClock
+from trunkline.views.credentials import CredentialView
+
+ORIGIN = "https://api.example.com:443"
+ENTRY = credential_pb2.Credential(id="cred_1", provider="p", version=1, origins=[ORIGIN])
+
+
+class SlowService:
+    """Gives a key when it is told to, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go = asyncio.Event()
+
+    async def resolve(
+        self, request: resolve_pb2.ResolveCredentialRequest, context: Any
+    ) -> resolve_pb2.ResolveCredentialResponse:
+        """Wait, then answer."""
+        self.asked += 1
+        await self.go.wait()
+        return resolve_pb2.ResolveCredentialResponse(secret={"api_key": "the-key"})
+
+
+@pytest.fixture
+async def service() -> SlowService:
+    """Give the credential service."""
+    return SlowService()
+
+
+@pytest.fixture
+async def keys(tmp_path: Path, service: SlowService) -> AsyncIterator[tuple[Keys, CredentialView]]:
+    """Give keys that ask it, and the view that they follow."""
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(
+        service.resolve,
+        request_deserializer=resolve_pb2.ResolveCredentialRequest.FromString,
+        response_serializer=resolve_pb2.ResolveCredentialResponse.SerializeToString,
+    )
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                "trunkline.credential.v1.CredentialService", {"ResolveCredential": handler}
+            ),
+        )
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        view = CredentialView(channel, SystemClock(), max_staleness_s=30)
+        view.change("credential", ENTRY)
+        yield Keys(channel, view, SystemClock()), view
+    await server.stop(0)
+
+
+async def test_one_callers_deadline_does_not_bound_the_others(
+    keys: tuple[Keys, CredentialView], service: SlowService
+) -> None:
+    """The first to ask has little time left; who waits with it gets the key all the same."""
+
+    async def hurried() -> object:
+        enter_call(Call("m", "req_1", "", time.monotonic() + 0.05, "peer"))
+        return await keys[0].resolve(ENTRY, Owner("ana"), ORIGIN)
+
+    first = asyncio.create_task(hurried())
+    second = asyncio.create_task(keys[0].resolve(ENTRY, Owner("ana"), ORIGIN))
+    done, _ = await asyncio.wait([second], timeout=0.3)
+    assert not done
+    service.go.set()
+    assert (await second).api_key == "the-key"
+    await asyncio.gather(first, return_exceptions=True)
+    assert service.asked == 1
+
+
+async def test_a_key_that_went_while_it_was_asked_for_is_not_kept(
+    keys: tuple[Keys, CredentialView], service: SlowService
+) -> None:
+    """A credential that was deleted meanwhile leaves nothing behind in memory."""
+    asking = asyncio.create_task(keys[0].resolve(ENTRY, Owner("ana"), ORIGIN))
+    async with asyncio.timeout(5):
+        while not service.asked:
+            await asyncio.sleep(0)
+    keys[1].change("deleted_credential_id", ENTRY.id)
+    service.go.set()
+    await asking
+    await keys[0].resolve(ENTRY, Owner("ana"), ORIGIN)
+    assert service.asked == 2
