@@ -14,6 +14,7 @@ import pytest
 from trunkline.credential.v1 import credential_pb2, resolve_pb2
 from trunkline.inference.keys import Keys
 from trunkline.inference.terms import Owner
+from trunkline.inference.v1 import provider_pb2
 from trunkline.kernel.call import Call, enter_call
 from trunkline.kernel.clock import SystemClock
 from trunkline.views.credentials import CredentialView
@@ -35,7 +36,9 @@ class SlowService:
         """Wait, then answer."""
         self.asked += 1
         await self.go.wait()
-        return resolve_pb2.ResolveCredentialResponse(secret={"api_key": "the-key"})
+        return resolve_pb2.ResolveCredentialResponse(
+            secret=provider_pb2.ProviderSecret(api_key="the-key")
+        )
 
 
 @pytest.fixture
