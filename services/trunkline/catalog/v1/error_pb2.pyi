@@ -81,6 +81,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: another service of the suite, which is needed for the answer, does
     not answer. Metadata: `peer`.
     """
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 28
+    """Common, UNAVAILABLE: the service's database does not answer; try again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every failure
@@ -147,4 +149,6 @@ ERROR_REASON_PEER_UNAVAILABLE: ErrorReason.ValueType  # 27
 """UNAVAILABLE: another service of the suite, which is needed for the answer, does
 not answer. Metadata: `peer`.
 """
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 28
+"""Common, UNAVAILABLE: the service's database does not answer; try again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

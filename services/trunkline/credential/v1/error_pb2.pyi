@@ -88,6 +88,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: what is known of access tokens is too old (30 s) to trust.
     Metadata: `view`, `age_ms`.
     """
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 35
+    """Common, UNAVAILABLE: the service's database does not answer; try again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every failure
@@ -161,4 +163,6 @@ ERROR_REASON_SECURITY_VIEW_STALE: ErrorReason.ValueType  # 34
 """UNAVAILABLE: what is known of access tokens is too old (30 s) to trust.
 Metadata: `view`, `age_ms`.
 """
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 35
+"""Common, UNAVAILABLE: the service's database does not answer; try again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

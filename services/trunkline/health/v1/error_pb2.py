@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftrunkline/health/v1/error.proto\x12\x13trunkline.health.v1*\xf9\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x02\x12#\n\x1f\x45RROR_REASON_CALLER_NOT_ALLOWED\x10\x03\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x04\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x05\x12\x1c\n\x18\x45RROR_REASON_NOT_SERVING\x10\x06\x12#\n\x1f\x45RROR_REASON_PROVIDER_NOT_FOUND\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\t\x12$\n ERROR_REASON_SECURITY_VIEW_STALE\x10\n\x12!\n\x1d\x45RROR_REASON_PEER_UNAVAILABLE\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftrunkline/health/v1/error.proto\x12\x13trunkline.health.v1*\xc1\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x02\x12#\n\x1f\x45RROR_REASON_CALLER_NOT_ALLOWED\x10\x03\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x04\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x05\x12\x1c\n\x18\x45RROR_REASON_NOT_SERVING\x10\x06\x12#\n\x1f\x45RROR_REASON_PROVIDER_NOT_FOUND\x10\x07\x12\"\n\x1e\x45RROR_REASON_PROBE_UNAVAILABLE\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\t\x12$\n ERROR_REASON_SECURITY_VIEW_STALE\x10\n\x12!\n\x1d\x45RROR_REASON_PEER_UNAVAILABLE\x10\x0b\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.health.v1.error_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=57
-  _globals['_ERRORREASON']._serialized_end=434
+  _globals['_ERRORREASON']._serialized_end=506
 # @@protoc_insertion_point(module_scope)

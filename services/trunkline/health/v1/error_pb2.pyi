@@ -42,6 +42,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Common, UNAVAILABLE: the service is starting or draining; try again."""
     ERROR_REASON_PROVIDER_NOT_FOUND: _ErrorReason.ValueType  # 7
     """NOT_FOUND. Metadata: `provider`."""
+    ERROR_REASON_PROBE_UNAVAILABLE: _ErrorReason.ValueType  # 8
+    """UNAVAILABLE: inference, which makes the probes, does not answer."""
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 9
     """RESOURCE_EXHAUSTED: too many calls at once; try again. Metadata: `limit`,
     `subject`.
@@ -54,6 +56,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the first view of access tokens did not come within 2 s. Metadata:
     `peer`.
     """
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 12
+    """Common, UNAVAILABLE: the service's database does not answer; try again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every failure
@@ -81,6 +85,8 @@ ERROR_REASON_NOT_SERVING: ErrorReason.ValueType  # 6
 """Common, UNAVAILABLE: the service is starting or draining; try again."""
 ERROR_REASON_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 7
 """NOT_FOUND. Metadata: `provider`."""
+ERROR_REASON_PROBE_UNAVAILABLE: ErrorReason.ValueType  # 8
+"""UNAVAILABLE: inference, which makes the probes, does not answer."""
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 9
 """RESOURCE_EXHAUSTED: too many calls at once; try again. Metadata: `limit`,
 `subject`.
@@ -93,4 +99,6 @@ ERROR_REASON_PEER_UNAVAILABLE: ErrorReason.ValueType  # 11
 """UNAVAILABLE: the first view of access tokens did not come within 2 s. Metadata:
 `peer`.
 """
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 12
+"""Common, UNAVAILABLE: the service's database does not answer; try again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

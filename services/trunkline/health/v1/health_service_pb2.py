@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.health.v1 import health_pb2 as trunkline_dot_health_dot_v1_dot_health__pb2
 from trunkline.inference.v1 import failure_pb2 as trunkline_dot_inference_dot_v1_dot_failure__pb2
 from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/health/v1/health_service.proto\x12\x13trunkline.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a trunkline/health/v1/health.proto\x1a$trunkline/inference/v1/failure.proto\x1a\"trunkline/options/v1/options.proto\"F\n\x10GetHealthRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\"H\n\x11GetHealthResponse\x12\x33\n\x06health\x18\x01 \x01(\x0b\x32#.trunkline.health.v1.ProviderHealth\"P\n\x11ListHealthRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x12ListHealthResponse\x12\x34\n\x07healths\x18\x01 \x03(\x0b\x32#.trunkline.health.v1.ProviderHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x15ReportOutcomesRequest\x12;\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.trunkline.health.v1.OutcomeB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd1\x02\n\x07Outcome\x12\x34\n\x05route\x18\x01 \x01(\x0b\x32\x1d.trunkline.health.v1.RouteKeyB\x06\xbaH\x03\xc8\x01\x01\x12,\n\tstart_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32!.trunkline.inference.v1.ErrorKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmid_stream\x18\x07 \x01(\x08\"\x18\n\x16ReportOutcomesResponse\"5\n\x12WatchHealthRequest\x12\x1f\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xb5\x02\n\x13WatchHealthResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x38\n\rsnapshot_page\x18\x02 \x01(\x0b\x32\x1f.trunkline.health.v1.HealthPageH\x00\x12\x42\n\x11snapshot_complete\x18\x03 \x01(\x0b\x32%.trunkline.health.v1.SnapshotCompleteH\x00\x12\x35\n\x06health\x18\x04 \x01(\x0b\x32#.trunkline.health.v1.ProviderHealthH\x00\x12\x1a\n\x10\x64\x65leted_provider\x18\x05 \x01(\tH\x00\x12\x33\n\theartbeat\x18\x07 \x01(\x0b\x32\x1e.trunkline.health.v1.HeartbeatH\x00\x42\x06\n\x04kind\"B\n\nHealthPage\x12\x34\n\x07healths\x18\x01 \x03(\x0b\x32#.trunkline.health.v1.ProviderHealth\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeat2\x9f\x04\n\rHealthService\x12\x98\x01\n\tGetHealth\x12%.trunkline.health.v1.GetHealthRequest\x1a&.trunkline.health.v1.GetHealthResponse\"<\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x30\x12./api/control-plane/providers/{provider}/health\x12\x86\x01\n\nListHealth\x12&.trunkline.health.v1.ListHealthRequest\x1a\'.trunkline.health.v1.ListHealthResponse\"\'\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/control-plane/health\x12}\n\x0eReportOutcomes\x12*.trunkline.health.v1.ReportOutcomesRequest\x1a+.trunkline.health.v1.ReportOutcomesResponse\"\x12\xaa\xbb\x18\x01\x03\xb2\xbb\x18\tinference\x12k\n\x0bWatchHealth\x12\'.trunkline.health.v1.WatchHealthRequest\x1a(.trunkline.health.v1.WatchHealthResponse\"\x07\xaa\xbb\x18\x03\x01\x02\x03\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/health/v1/health_service.proto\x12\x13trunkline.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a trunkline/health/v1/health.proto\x1a$trunkline/inference/v1/failure.proto\x1a\"trunkline/options/v1/options.proto\"F\n\x10GetHealthRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\"H\n\x11GetHealthResponse\x12\x33\n\x06health\x18\x01 \x01(\x0b\x32#.trunkline.health.v1.ProviderHealth\"P\n\x11ListHealthRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x12ListHealthResponse\x12\x34\n\x07healths\x18\x01 \x03(\x0b\x32#.trunkline.health.v1.ProviderHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x14ListSnapshotsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x35\n\x08provider\x18\x03 \x01(\tB#\xbaH r\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\xd8\x01\x01\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x15ListSnapshotsResponse\x12\x30\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1d.trunkline.health.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x0f\x43heckNowRequest\x12\x35\n\x08provider\x18\x01 \x01(\tB#\xbaH r\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\xd8\x01\x01\"H\n\x10\x43heckNowResponse\x12\x34\n\x07healths\x18\x01 \x03(\x0b\x32#.trunkline.health.v1.ProviderHealth\"T\n\x15ReportOutcomesRequest\x12;\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.trunkline.health.v1.OutcomeB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xd1\x02\n\x07Outcome\x12\x34\n\x05route\x18\x01 \x01(\x0b\x32\x1d.trunkline.health.v1.RouteKeyB\x06\xbaH\x03\xc8\x01\x01\x12,\n\tstart_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32!.trunkline.inference.v1.ErrorKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmid_stream\x18\x07 \x01(\x08\"\x18\n\x16ReportOutcomesResponse\"5\n\x12WatchHealthRequest\x12\x1f\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xb5\x02\n\x13WatchHealthResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x38\n\rsnapshot_page\x18\x02 \x01(\x0b\x32\x1f.trunkline.health.v1.HealthPageH\x00\x12\x42\n\x11snapshot_complete\x18\x03 \x01(\x0b\x32%.trunkline.health.v1.SnapshotCompleteH\x00\x12\x35\n\x06health\x18\x04 \x01(\x0b\x32#.trunkline.health.v1.ProviderHealthH\x00\x12\x1a\n\x10\x64\x65leted_provider\x18\x05 \x01(\tH\x00\x12\x33\n\theartbeat\x18\x07 \x01(\x0b\x32\x1e.trunkline.health.v1.HeartbeatH\x00\x42\x06\n\x04kind\"B\n\nHealthPage\x12\x34\n\x07healths\x18\x01 \x03(\x0b\x32#.trunkline.health.v1.ProviderHealth\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeat2\xc6\x06\n\rHealthService\x12\x98\x01\n\tGetHealth\x12%.trunkline.health.v1.GetHealthRequest\x1a&.trunkline.health.v1.GetHealthResponse\"<\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x30\x12./api/control-plane/providers/{provider}/health\x12\x86\x01\n\nListHealth\x12&.trunkline.health.v1.ListHealthRequest\x1a\'.trunkline.health.v1.ListHealthResponse\"\'\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/control-plane/health\x12\x99\x01\n\rListSnapshots\x12).trunkline.health.v1.ListSnapshotsRequest\x1a*.trunkline.health.v1.ListSnapshotsResponse\"1\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02%\x12#/api/control-plane/health/snapshots\x12\x88\x01\n\x08\x43heckNow\x12$.trunkline.health.v1.CheckNowRequest\x1a%.trunkline.health.v1.CheckNowResponse\"/\xaa\xbb\x18\x01\x01\x82\xd3\xe4\x93\x02$\"\x1f/api/control-plane/health:check:\x01*\x12}\n\x0eReportOutcomes\x12*.trunkline.health.v1.ReportOutcomesRequest\x1a+.trunkline.health.v1.ReportOutcomesResponse\"\x12\xaa\xbb\x18\x01\x03\xb2\xbb\x18\tinference\x12k\n\x0bWatchHealth\x12\'.trunkline.health.v1.WatchHealthRequest\x1a(.trunkline.health.v1.WatchHealthResponse\"\x07\xaa\xbb\x18\x03\x01\x02\x03\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +44,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTHEALTHREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTHEALTHREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTHEALTHREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['provider']._loaded_options = None
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['provider']._serialized_options = b'\272H r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\330\001\001'
+  _globals['_CHECKNOWREQUEST'].fields_by_name['provider']._loaded_options = None
+  _globals['_CHECKNOWREQUEST'].fields_by_name['provider']._serialized_options = b'\272H r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\330\001\001'
   _globals['_REPORTOUTCOMESREQUEST'].fields_by_name['outcomes']._loaded_options = None
   _globals['_REPORTOUTCOMESREQUEST'].fields_by_name['outcomes']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
   _globals['_OUTCOME'].fields_by_name['route']._loaded_options = None
@@ -55,34 +64,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEALTHSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\0020\022./api/control-plane/providers/{provider}/health'
   _globals['_HEALTHSERVICE'].methods_by_name['ListHealth']._loaded_options = None
   _globals['_HEALTHSERVICE'].methods_by_name['ListHealth']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002\033\022\031/api/control-plane/health'
+  _globals['_HEALTHSERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
+  _globals['_HEALTHSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002%\022#/api/control-plane/health/snapshots'
+  _globals['_HEALTHSERVICE'].methods_by_name['CheckNow']._loaded_options = None
+  _globals['_HEALTHSERVICE'].methods_by_name['CheckNow']._serialized_options = b'\252\273\030\001\001\202\323\344\223\002$\"\037/api/control-plane/health:check:\001*'
   _globals['_HEALTHSERVICE'].methods_by_name['ReportOutcomes']._loaded_options = None
   _globals['_HEALTHSERVICE'].methods_by_name['ReportOutcomes']._serialized_options = b'\252\273\030\001\003\262\273\030\tinference'
   _globals['_HEALTHSERVICE'].methods_by_name['WatchHealth']._loaded_options = None
   _globals['_HEALTHSERVICE'].methods_by_name['WatchHealth']._serialized_options = b'\252\273\030\003\001\002\003'
-  _globals['_GETHEALTHREQUEST']._serialized_start=264
-  _globals['_GETHEALTHREQUEST']._serialized_end=334
-  _globals['_GETHEALTHRESPONSE']._serialized_start=336
-  _globals['_GETHEALTHRESPONSE']._serialized_end=408
-  _globals['_LISTHEALTHREQUEST']._serialized_start=410
-  _globals['_LISTHEALTHREQUEST']._serialized_end=490
-  _globals['_LISTHEALTHRESPONSE']._serialized_start=492
-  _globals['_LISTHEALTHRESPONSE']._serialized_end=591
-  _globals['_REPORTOUTCOMESREQUEST']._serialized_start=593
-  _globals['_REPORTOUTCOMESREQUEST']._serialized_end=677
-  _globals['_OUTCOME']._serialized_start=680
-  _globals['_OUTCOME']._serialized_end=1017
-  _globals['_REPORTOUTCOMESRESPONSE']._serialized_start=1019
-  _globals['_REPORTOUTCOMESRESPONSE']._serialized_end=1043
-  _globals['_WATCHHEALTHREQUEST']._serialized_start=1045
-  _globals['_WATCHHEALTHREQUEST']._serialized_end=1098
-  _globals['_WATCHHEALTHRESPONSE']._serialized_start=1101
-  _globals['_WATCHHEALTHRESPONSE']._serialized_end=1410
-  _globals['_HEALTHPAGE']._serialized_start=1412
-  _globals['_HEALTHPAGE']._serialized_end=1478
-  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1480
-  _globals['_SNAPSHOTCOMPLETE']._serialized_end=1498
-  _globals['_HEARTBEAT']._serialized_start=1500
-  _globals['_HEARTBEAT']._serialized_end=1511
-  _globals['_HEALTHSERVICE']._serialized_start=1514
-  _globals['_HEALTHSERVICE']._serialized_end=2057
+  _globals['_GETHEALTHREQUEST']._serialized_start=297
+  _globals['_GETHEALTHREQUEST']._serialized_end=367
+  _globals['_GETHEALTHRESPONSE']._serialized_start=369
+  _globals['_GETHEALTHRESPONSE']._serialized_end=441
+  _globals['_LISTHEALTHREQUEST']._serialized_start=443
+  _globals['_LISTHEALTHREQUEST']._serialized_end=523
+  _globals['_LISTHEALTHRESPONSE']._serialized_start=525
+  _globals['_LISTHEALTHRESPONSE']._serialized_end=624
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=627
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=859
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=861
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=959
+  _globals['_CHECKNOWREQUEST']._serialized_start=961
+  _globals['_CHECKNOWREQUEST']._serialized_end=1033
+  _globals['_CHECKNOWRESPONSE']._serialized_start=1035
+  _globals['_CHECKNOWRESPONSE']._serialized_end=1107
+  _globals['_REPORTOUTCOMESREQUEST']._serialized_start=1109
+  _globals['_REPORTOUTCOMESREQUEST']._serialized_end=1193
+  _globals['_OUTCOME']._serialized_start=1196
+  _globals['_OUTCOME']._serialized_end=1533
+  _globals['_REPORTOUTCOMESRESPONSE']._serialized_start=1535
+  _globals['_REPORTOUTCOMESRESPONSE']._serialized_end=1559
+  _globals['_WATCHHEALTHREQUEST']._serialized_start=1561
+  _globals['_WATCHHEALTHREQUEST']._serialized_end=1614
+  _globals['_WATCHHEALTHRESPONSE']._serialized_start=1617
+  _globals['_WATCHHEALTHRESPONSE']._serialized_end=1926
+  _globals['_HEALTHPAGE']._serialized_start=1928
+  _globals['_HEALTHPAGE']._serialized_end=1994
+  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1996
+  _globals['_SNAPSHOTCOMPLETE']._serialized_end=2014
+  _globals['_HEARTBEAT']._serialized_start=2016
+  _globals['_HEARTBEAT']._serialized_end=2027
+  _globals['_HEALTHSERVICE']._serialized_start=2030
+  _globals['_HEALTHSERVICE']._serialized_end=2868
 # @@protoc_insertion_point(module_scope)

@@ -47,6 +47,16 @@ class HealthServiceStub:
                 request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthRequest.SerializeToString,
                 response_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthResponse.FromString,
                 _registered_method=True)
+        self.ListSnapshots = channel.unary_unary(
+                '/trunkline.health.v1.HealthService/ListSnapshots',
+                request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
+        self.CheckNow = channel.unary_unary(
+                '/trunkline.health.v1.HealthService/CheckNow',
+                request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowRequest.SerializeToString,
+                response_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowResponse.FromString,
+                _registered_method=True)
         self.ReportOutcomes = channel.unary_unary(
                 '/trunkline.health.v1.HealthService/ReportOutcomes',
                 request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesRequest.SerializeToString,
@@ -83,6 +93,25 @@ class HealthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSnapshots(self, request, context):
+        """ListSnapshots pages through past probes; they are kept for 7 days.
+        Callers: ADMIN, DEVELOPER.
+        Errors: NOT_FOUND `PROVIDER_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckNow(self, request, context):
+        """CheckNow probes at once, and waits for what is found. Probes that are asked
+        for at the same time are one.
+        Callers: ADMIN.
+        Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; UNAVAILABLE `PROBE_UNAVAILABLE`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportOutcomes(self, request, context):
         """ReportOutcomes notes what attempts came to.
         Callers: SERVICE (inference).
@@ -113,6 +142,16 @@ def add_HealthServiceServicer_to_server(servicer, server):
                     servicer.ListHealth,
                     request_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthRequest.FromString,
                     response_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthResponse.SerializeToString,
+            ),
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'CheckNow': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckNow,
+                    request_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowRequest.FromString,
+                    response_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowResponse.SerializeToString,
             ),
             'ReportOutcomes': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportOutcomes,
@@ -182,6 +221,60 @@ class HealthService:
             '/trunkline.health.v1.HealthService/ListHealth',
             trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthRequest.SerializeToString,
             trunkline_dot_health_dot_v1_dot_health__service__pb2.ListHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.health.v1.HealthService/ListSnapshots',
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsRequest.SerializeToString,
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckNow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.health.v1.HealthService/CheckNow',
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowRequest.SerializeToString,
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.CheckNowResponse.FromString,
             options,
             channel_credentials,
             insecure,
