@@ -6,7 +6,7 @@ TOOLS := .tools
 GRPCURL_VERSION := v1.9.3
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format generate bench tools clean
+.PHONY: help up test test-full check compose-test format generate bench tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ up: $(VENV)/.installed ## Set up and run all four services on 127.0.0.1:50051
 test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-full: $(VENV)/.development tools ## Run every matrix whole, at most 30 minutes
+	TRUNKLINE_TEST_FULL=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
 check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,6 +39,10 @@ check: $(VENV)/.development ## Format, lint, types, imports, contract, generated
 	$(BIN)/lint-imports
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --check
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml tests/compose/sandbox.yaml
+
+compose-test: $(VENV)/.installed ## Bring compose.yaml up with a real engine and chat
+	tests/compose/test_compose.sh
 
 format: $(VENV)/.development ## Format code and contract
 	$(BIN)/ruff format .

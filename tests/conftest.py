@@ -2,7 +2,7 @@
 
 Every key that a test uses holds one of the canaries of `support.canary`. What the suite
 wrote is searched for them when it ends, and the arguments of its processes while it
-runs.
+runs. Matrices are sampled by a seed that is printed, or run whole and counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from support import matrix
 from support.canary import ArgumentWatch, find_leaks, holds_canary
+
+
+def pytest_configure() -> None:
+    """Choose the seed of the samples, before workers start and tests are collected."""
+    matrix.choose_seed()
+
+
+def pytest_report_header() -> str:
+    """Say by what matrices are sampled."""
+    if matrix.is_full():
+        return "matrices: whole"
+    return f"matrices: sampled, {matrix.SEED}={matrix.choose_seed()}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,18 +58,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     factory = getattr(session.config, "_tmp_path_factory", None)
     base: Path | None = getattr(factory, "_basetemp", None)
     leaks = [*seen, *(find_leaks(base) if base is not None else ())]
+    worker = getattr(session.config, "workeroutput", None)
+    if worker is not None:
+        worker["cells"] = matrix.counted()
     if leaks:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         session.config.stash[_LEAKS] = leaks
-        worker = getattr(session.config, "workeroutput", None)
         if worker is not None:
             worker["leaks"] = leaks
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
-    """Take over what a worker found."""
-    leaks = getattr(node, "workeroutput", {}).get("leaks", [])
+    """Take over what a worker found and counted."""
+    output = getattr(node, "workeroutput", {})
+    for name, count in output.get("cells", {}).items():
+        matrix.ran(name, count)
+    leaks = output.get("leaks", [])
     if leaks:
         config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist's WorkerController
         config.stash.setdefault(_LEAKS, []).extend(leaks)
@@ -67,13 +85,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say where a canary was found."""
     for leak in terminalreporter.config.stash.get(_LEAKS, []):
         terminalreporter.write_line(f"LEAK {leak}", red=True)
+    counted = matrix.counted()
+    if counted:
+        cells = ", ".join(f"{name} {count}" for name, count in sorted(counted.items()))
+        terminalreporter.write_line(f"CELLS {sum(counted.values())}: {cells}")
+    for name, count, least in _too_few(terminalreporter.config):
+        terminalreporter.write_line(f"CELLS of {name}: {count} ran, {least} declared", red=True)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_sessionfinish")
 def fail_on_leaks(session: pytest.Session) -> None:
-    """Let a leak that a worker found fail the whole run."""
-    if session.config.stash.get(_LEAKS, []):
+    """Let a leak that a worker found, or a matrix that did not run whole, fail the run."""
+    if session.config.stash.get(_LEAKS, []) or _too_few(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _too_few(config: pytest.Config) -> list[tuple[str, int, int]]:
+    """Return the matrices of which too few cells ran where all had to: name, ran, declared."""
+    is_worker = hasattr(config, "workeroutput")
+    if not matrix.is_full() or is_worker or config.args != config.getini("testpaths"):
+        return []
+    counted = matrix.counted()
+    return [
+        (name, counted.get(name, 0), least)
+        for name, least in matrix.declared().items()
+        if counted.get(name, 0) < least
+    ]
 
 
 def _all_required() -> bool:

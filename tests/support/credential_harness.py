@@ -31,7 +31,7 @@ from trunkline.inference.v1 import provider_pb2, provider_pb2_grpc
 from trunkline.kernel.call import Caller
 from trunkline.kernel.channel import connect
 from trunkline.kernel.errors import TrunklineError, Unauthenticated
-from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.interceptor import Interceptor, known_as
 from trunkline.kernel.server import Listener, prepare_socket, stop_all
 from trunkline.kernel.service import Surroundings
 from trunkline.kernel.settings import ProcessSettings, Source
@@ -267,7 +267,8 @@ class CredentialHarness:
         for peer in PEERS:
             identity = Caller(options_pb2.CALLER_ROLE_SERVICE, peer)
             listener = await self._listen(
-                Interceptor(identity=identity), prepare_socket(self._sockets / f"from-{peer}")
+                Interceptor(identify=known_as(identity)),
+                prepare_socket(self._sockets / f"from-{peer}"),
             )
             listeners.append(listener)
             channel = self._channel(f"from-{peer}")

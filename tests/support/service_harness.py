@@ -22,7 +22,7 @@ from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
 from trunkline.kernel.call import Caller
 from trunkline.kernel.channel import connect
 from trunkline.kernel.errors import Unauthenticated
-from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.interceptor import Interceptor, known_as
 from trunkline.kernel.server import Listener, prepare_socket, stop_all
 from trunkline.kernel.service import Service, Surroundings
 from trunkline.kernel.settings import ProcessSettings, Source
@@ -138,7 +138,7 @@ class ServiceHarness:
         listeners = [await self._listen(Interceptor(authenticator=Tokens()), "public")]
         for caller in self._callers:
             identity = Caller(options_pb2.CALLER_ROLE_SERVICE, caller)
-            listeners.append(await self._listen(Interceptor(identity=identity), caller))
+            listeners.append(await self._listen(Interceptor(identify=known_as(identity)), caller))
         self._stack.push_async_callback(stop_all, listeners, 0)
         self._stack.push_async_callback(cancel, asyncio.create_task(self.service.run()))
         self._public = self._connect("from-public")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,8 @@ from typing import Final, Protocol, TypeVar
 import grpc
 
 from trunkline.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from trunkline.cli.failures import ExitCode, Failure, wrong_usage
+from trunkline.cli.addresses import open_channel, parse_addresses
+from trunkline.cli.failures import ExitCode, Failure
 from trunkline.cli.refusals import read_refusal
 from trunkline.credential.v1.access_pb2_grpc import AccessServiceStub
 from trunkline.credential.v1.credential_service_pb2_grpc import CredentialServiceStub
@@ -31,12 +31,9 @@ CHAT_S: Final = 900.0
 
 PAGE_SIZE: Final = 1000
 _MAX_PAGES: Final = 1000
-# A page of models with long descriptions is larger than the 4 MiB of grpc's default.
-_MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _MAX_TOKEN_FILE_BYTES: Final = 4096
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
-_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -94,30 +91,21 @@ class Client:
     """The public services of one Trunkline.
 
     Args:
-        address: `host:port`, on this machine.
+        address: as somebody named it.
+        addresses: `host:port` by service.
         token: sent with every call.
     """
 
-    def __init__(self, address: str, token: Token) -> None:
+    def __init__(self, address: str, addresses: dict[str, str], token: Token) -> None:
         self.address = address
         self.token = token
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-                # A proxy of the environment would read the token.
-                ("grpc.enable_http_proxy", 0),
-                # `min_reconnect_backoff_ms` is not among them: it is the time a connection may
-                # take to come about, and a busy machine needs more than a tenth of a second.
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-            ],
-        )
-        self.access = AccessServiceStub(self._channel)
-        self.catalog = CatalogServiceStub(self._channel)
-        self.credentials = CredentialServiceStub(self._channel)
-        self.health = HealthServiceStub(self._channel)
-        self.inference = InferenceServiceStub(self._channel)
+        self.addresses = addresses
+        self._channels = {each: open_channel(each) for each in set(self.addresses.values())}
+        self.access = AccessServiceStub(self._to("credential"))
+        self.catalog = CatalogServiceStub(self._to("catalog"))
+        self.credentials = CredentialServiceStub(self._to("credential"))
+        self.health = HealthServiceStub(self._to("health"))
+        self.inference = InferenceServiceStub(self._to("inference"))
 
     def ask(self, method: Method[Q, R], request: Q, *, timeout: float = CALL_S) -> R:
         """Call a unary method.
@@ -166,8 +154,13 @@ class Client:
         return read_refusal(error, self.address, self.token.source)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
+        """Close the connections."""
+        for channel in self._channels.values():
+            channel.close()
+
+    def _to(self, service: str) -> grpc.Channel:
+        """Return the channel to a service."""
+        return self._channels[self.addresses[service]]
 
 
 @contextmanager
@@ -175,12 +168,12 @@ def open_client(address: str) -> Iterator[Client]:
     """Give a client for an address and the caller's token. Connects with the first call.
 
     Args:
-        address: `host:port`, on this machine.
+        address: as `parse_addresses` reads it.
 
     Raises:
-        Failure: the address is none, is another machine's, or there is no token.
+        Failure: the address is none, or there is no token.
     """
-    client = Client(_check_address(address), find_token())
+    client = Client(address, parse_addresses(address), find_token())
     try:
         yield client
     finally:
@@ -219,33 +212,6 @@ def find_token() -> Token:
             f"Set {TOKEN_VARIABLE} to a token as `trunkline token issue` prints it.",
         )
     return Token(source, (("authorization", f"Bearer {token}"),))
-
-
-def _check_address(address: str) -> str:
-    """Return the address if it may be called.
-
-    Raises:
-        Failure: it is none, or another machine's: the line is not encrypted, and tokens
-            and keys go over it.
-    """
-    match = _ADDRESS.fullmatch(address)
-    if match is None or not 0 < int(match[2]) < 65536:
-        raise wrong_usage(
-            f"{address!r} is no address.", "Write it as host:port, such as 127.0.0.1:50051."
-        )
-    host = match[1].strip("[]").lower()
-    try:
-        is_ours = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_ours = host == "localhost"
-    if not is_ours:
-        raise wrong_usage(
-            f"The address {address} is not on this machine, and your token would go there in the"
-            " clear.",
-            "Bring it here through a tunnel, such as `ssh -L 50051:127.0.0.1:50051 HOST`,"
-            " and use 127.0.0.1:50051.",
-        )
-    return address
 
 
 def _without_token(reason: str, what: str, advice: str) -> Failure:

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from trunkline.cli import models, tokens
+from trunkline.cli import models, pki, tokens
 from trunkline.cli.chat import chat
 from trunkline.cli.config import config
 from trunkline.cli.connect import connect
 from trunkline.cli.disconnect import disconnect
 from trunkline.cli.failures import ExitCode, Failure, explain, interrupted, show, wrong_usage
 from trunkline.cli.options import AsJson
+from trunkline.cli.ready import ready
 from trunkline.cli.sandbox import sandbox
 from trunkline.cli.status import status
 
@@ -118,7 +119,9 @@ app.command()(config)
 app.command()(connect)
 app.command()(disconnect)
 app.command()(status)
+app.command()(ready)
 app.add_typer(models.app, name="models")
+app.add_typer(pki.app, name="pki")
 app.command()(chat)
 
 

@@ -20,7 +20,7 @@ Address = Annotated[
         "--address",
         envvar="TRUNKLINE_ADDRESS",
         metavar="HOST:PORT",
-        help="Where Trunkline serves.",
+        help="Where Trunkline serves; for processes apart, SERVICE=HOST:PORT,… of all four.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -24,6 +24,8 @@ from trunkline.suite import Suite
 _HELLO = '{"model":"sandbox/ok","messages":[{"role":"ROLE_USER","content":[{"text":"Hello"}]}]}'
 _STREAM_CHAT = "trunkline.inference.v1.InferenceService/StreamChat"
 _TIMEOUT_S = 5.0
+# Where services listen that are alone in their process, when nothing else is said.
+_PORTS = {"inference": 50051, "credential": 50052, "catalog": 50053, "health": 50054}
 _YOUNG_OBJECTS = 50_000
 
 
@@ -60,6 +62,8 @@ def serve(
         StartupError, DatabaseError, SettingsError: what is wrong and what to do.
     """
     source = _read(data_dir, config_dir, listen)
+    if source.origin("listen") == "default":
+        source = _read(data_dir, config_dir, f"127.0.0.1:{_PORTS[names[0]]}")
     _run(_serve(source, names, as_json=as_json))
 
 

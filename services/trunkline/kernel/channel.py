@@ -15,6 +15,17 @@ from trunkline.kernel.status import error_info, read_status
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
+# Of every channel to a peer.
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A channel per service: shared subchannels would share one identity.
+    ("grpc.use_local_subchannel_pool", 1),
+    # Services are reached directly: a proxy of the environment is for others.
+    ("grpc.enable_http_proxy", 0),
+)
+
 
 class PeerRefused(Exception):
     """Another service answered with an error.
@@ -39,16 +50,7 @@ def socket_address(path: Path) -> str:
 
 def connect(socket: Path) -> grpc.aio.Channel:
     """Return a lazy channel to an internal listener on a unix socket."""
-    return grpc.aio.insecure_channel(
-        socket_address(socket),
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-            # A channel per service: shared subchannels would share one identity.
-            ("grpc.use_local_subchannel_pool", 1),
-        ],
-    )
+    return grpc.aio.insecure_channel(socket_address(socket), options=CHANNEL_OPTIONS)
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

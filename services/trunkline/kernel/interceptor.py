@@ -3,7 +3,7 @@
 1. A request id and the caller's trace context.
 2. One log line when it has ended.
 3. Errors become statuses; an unexpected one becomes INTERNAL with a fixed sentence.
-4. Who calls: by token on the public listener, by socket on the internal one.
+4. Who calls: by token on the public listener, by socket or certificate on an internal one.
 5. May they: the method's `callers` and `peers`, as the contract declares them.
 6. The bounds of the request, as the contract declares them.
 7. Admission: a bounded number of calls at once.
@@ -58,7 +58,7 @@ class Interceptor:
 
     Args:
         authenticator: tells whose a token is; None on an internal listener.
-        identity: the service on the other side; None on a public listener.
+        identify: tells the service on the other side; None on a public listener.
         max_calls: how many calls are served at once; more are RESOURCE_EXHAUSTED.
     """
 
@@ -66,18 +66,18 @@ class Interceptor:
         self,
         *,
         authenticator: Authenticator | None = None,
-        identity: Caller | None = None,
+        identify: Callable[[Context], Caller] | None = None,
         max_calls: int = 10_000,
     ) -> None:
         self._authenticator = authenticator
-        self._identity = identity
+        self._identify_peer = identify
         self._admission = Admission(max_calls)
         self._open_admission = Admission(min(max_calls, MAX_OPEN_CALLS))
         self._by_token: defaultdict[str, set[Call]] = defaultdict(set)
         self._draining = False
         # Bound once: each call writes a line, and the lazy logger costs as much as that.
         self._log = get_logger("trunkline.call").bind()
-        self._write = self._log.debug if identity is not None else self._log.info
+        self._write = self._log.debug if identify is not None else self._log.info
 
     @property
     def calls(self) -> int:
@@ -106,7 +106,7 @@ class Interceptor:
         async def unary(data: bytes, context: Context) -> bytes:
             call, token = self._enter(policy, context)
             try:
-                await self._identify(policy, call, token)
+                await self._identify(policy, call, token, context)
                 request = bounds.read(parse, data)
                 if policy.has_bounds:
                     bounds.check(request)
@@ -141,7 +141,7 @@ class Interceptor:
             messages: Any = None
             dropped = False
             try:
-                await self._identify(policy, call, token)
+                await self._identify(policy, call, token, context)
                 if many_requests:
                     request: Any = _read_each(policy, parse, data)
                 else:
@@ -188,12 +188,15 @@ class Interceptor:
         enter_call(call)
         return call, token
 
-    async def _identify(self, policy: MethodPolicy, call: Call, token: str) -> None:
+    async def _identify(
+        self, policy: MethodPolicy, call: Call, token: str, context: Context
+    ) -> None:
         """Take steps 4 and 5: find out who calls, and whether they may."""
         if policy.callers is None:
             return
-        caller = self._identity
-        if caller is None:
+        if self._identify_peer is not None:
+            caller = self._identify_peer(context)
+        else:
             if not token:
                 raise Unauthenticated(
                     "TOKEN_MISSING",
@@ -281,6 +284,11 @@ class Interceptor:
                 request_id=call.request_id,
                 exc_info=error,
             )
+
+
+def known_as(caller: Caller) -> Callable[[Context], Caller]:
+    """Return what takes every call for one caller's: only that one reaches the listener."""
+    return lambda _: caller
 
 
 async def _send_late(policy: MethodPolicy, call: Call, context: Context) -> None:

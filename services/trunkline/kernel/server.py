@@ -113,8 +113,14 @@ class Listener:
         for register, servicer, allowed in tools:
             register(servicer, _Collector(self, functools.partial(_foreign, allowed)))
 
-    async def start(self, *addresses: str) -> None:
+    async def start(
+        self, *addresses: str, credentials: grpc.ServerCredentials | None = None
+    ) -> None:
         """Listen on `host:port`, or on unix sockets given as `unix:` and their paths.
+
+        Args:
+            addresses: where.
+            credentials: of TLS; None: in the clear.
 
         Raises:
             AddressInUse: an address is taken or not ours to take.
@@ -124,7 +130,10 @@ class Listener:
             if not address.startswith("unix:"):
                 await _check_free(address)
             try:
-                port = self._server.add_insecure_port(address)
+                if credentials is None:
+                    port = self._server.add_insecure_port(address)
+                else:
+                    port = self._server.add_secure_port(address, credentials)
             except RuntimeError as error:
                 raise AddressInUse(address) from error
         await self._server.start()

@@ -31,7 +31,15 @@ PREFIX = "TRUNKLINE_"
 
 # Read by the command line and the tests, and by no service.
 FOREIGN_VARIABLES = frozenset(
-    {"TRUNKLINE_ADDRESS", "TRUNKLINE_CONFIG", "TRUNKLINE_REQUIRE_ALL", "TRUNKLINE_TOKEN"}
+    {
+        "TRUNKLINE_ADDRESS",
+        "TRUNKLINE_CA_FILE",
+        "TRUNKLINE_CONFIG",
+        "TRUNKLINE_REQUIRE_ALL",
+        "TRUNKLINE_TEST_FULL",
+        "TRUNKLINE_TEST_SEED",
+        "TRUNKLINE_TOKEN",
+    }
 )
 
 _MAX_PORT = 65_535
@@ -74,6 +82,17 @@ class Settings(BaseModel):
             raise ValueError("the home directory is not known") from None
 
 
+def check_port(address: str) -> str:
+    """Return `host:port`, or nothing, as it is.
+
+    Raises:
+        ValueError: there is no such port.
+    """
+    if address and int(address.rpartition(":")[2]) > _MAX_PORT:
+        raise ValueError(f"a port is at most {_MAX_PORT}")
+    return address
+
+
 class ProcessSettings(Settings):
     """What every process needs, whichever services it runs."""
 
@@ -95,9 +114,7 @@ class ProcessSettings(Settings):
     @classmethod
     def _check_port(cls, value: str) -> str:
         """Refuse a port that there is not."""
-        if int(value.rpartition(":")[2]) > _MAX_PORT:
-            raise ValueError(f"a port is at most {_MAX_PORT}")
-        return value
+        return check_port(value)
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."

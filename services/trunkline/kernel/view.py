@@ -123,6 +123,12 @@ class Follower:
             return error.code().name
         except TimeoutError:
             return "SILENCE"
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody stops us: the channel was closed under the stream, to be opened anew.
+            return "CHANNEL_RENEWED"
         except Exception as error:
             # What is held may be half of a change: only the whole view mends it.
             self._revision = 0

@@ -32,7 +32,7 @@ from trunkline.credential.v1 import resolve_pb2 as credential_resolve_pb2
 from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.call import Caller, current_caller
 from trunkline.kernel.channel import connect
-from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.interceptor import Interceptor, known_as
 from trunkline.kernel.server import Listener, Registration, prepare_socket, stop_all
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -84,7 +84,7 @@ async def internal(directory: Path, *callers: str) -> AsyncIterator[dict[str, An
         for caller in callers:
             path = directory / f"{caller}.sock"
             listener = Listener(
-                Interceptor(identity=Caller(SERVICE, caller)),
+                Interceptor(identify=known_as(Caller(SERVICE, caller))),
                 internal=True,
                 max_message_bytes=1024 * 1024,
             )

@@ -18,7 +18,7 @@ from trunkline.inference.v1 import chat_pb2, provider_pb2, provider_pb2_grpc
 from trunkline.kernel.call import Caller
 from trunkline.kernel.channel import PeerRefused, ask, connect
 from trunkline.kernel.errors import NotFound, Unavailable
-from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.interceptor import Interceptor, known_as
 from trunkline.kernel.server import Listener, prepare_socket
 from trunkline.kernel.status import error_info, read_status
 
@@ -61,7 +61,9 @@ async def peer() -> AsyncIterator[Peer]:
     """The inference service, behind its socket."""
     servicer = Peer()
     listener = Listener(
-        Interceptor(identity=Caller(SERVICE, "catalog")), internal=True, max_message_bytes=2**20
+        Interceptor(identify=known_as(Caller(SERVICE, "catalog"))),
+        internal=True,
+        max_message_bytes=2**20,
     )
     listener.add([(servicer, provider_pb2_grpc.add_ProviderServiceServicer_to_server)])
     with tempfile.TemporaryDirectory(prefix="tl-") as directory:
