@@ -6,7 +6,7 @@ All four in one process and one in each of four processes are the same code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from trunkline.catalog.app import CatalogService
 from trunkline.credential.app import CredentialService
@@ -14,13 +14,17 @@ from trunkline.credential.settings import CredentialSettings
 from trunkline.health.app import HealthService
 from trunkline.inference.app import InferenceService
 from trunkline.inference.settings import InferenceSettings
+from trunkline.kernel.certificates import Certificates
 from trunkline.kernel.clock import Clock, SystemClock
+from trunkline.kernel.database import Database, DatabaseSettings
 from trunkline.kernel.interceptor import Interceptor
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.network import NetworkSettings
 from trunkline.kernel.server import AddressInUse, Listener, stop_all
-from trunkline.kernel.service import Service, Surroundings
+from trunkline.kernel.service import Service, Surroundings, WatchedView
 from trunkline.kernel.settings import ProcessSettings, Settings, Source
+from trunkline.process.servicer import ProcessServicer
+from trunkline.process.v1 import process_pb2, process_pb2_grpc
 from trunkline.views.access import AccessView
 from trunkline.wiring import Wiring, address_taken
 
@@ -35,6 +39,7 @@ SERVICES: dict[str, Callable[[Surroundings], Service]] = {
 SETTINGS: tuple[type[Settings], ...] = (
     ProcessSettings,
     NetworkSettings,
+    DatabaseSettings,
     CredentialSettings,
     InferenceSettings,
 )
@@ -82,6 +87,48 @@ class Suite:
         """Return the public listener's address, once it listens."""
         return self._public.address if self._public is not None else ""
 
+    @property
+    def own_address(self) -> str:
+        """Return where this process itself calls its public listener, in the clear."""
+        return self._public.addresses[-1] if self._public is not None else ""
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether others call the public listener on TLS."""
+        return self._public is not None and self._public.is_secure
+
+    def names(self) -> list[str]:
+        """Return the services of this process."""
+        return list(self.services)
+
+    def listeners(self) -> Iterator[process_pb2.Listener]:
+        """Return where the process listens."""
+        for listener in self._all_listeners():
+            for address in listener.addresses:
+                is_socket = address.startswith("unix:")
+                yield process_pb2.Listener(
+                    address=address,
+                    internal=listener.is_internal,
+                    tls=listener.is_secure and not is_socket,
+                )
+
+    def certificates(self) -> list[Certificates]:
+        """Return the certificates that the process shows."""
+        return self._wiring.certificates
+
+    def databases(self) -> Iterator[Database]:
+        """Return the databases of the services."""
+        for service in self.services.values():
+            if service.database is not None:
+                yield service.database
+
+    def views(self) -> Iterator[tuple[str, WatchedView]]:
+        """Return what the services watch, each with the service's name."""
+        yield "process", self.access.watched
+        for name, service in self.services.items():
+            for view in service.views:
+                yield name, view
+
     async def start(self) -> None:
         """Start everything; when this returns, every service is serving.
 
@@ -107,15 +154,19 @@ class Suite:
         if self._public is not None:
             await self._public.drain()
         await asyncio.gather(*(service.drain(grace) for service in self.services.values()))
-        listeners = [each for each in (self._public, *self._wiring.listeners) if each]
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await stop_all(listeners, min(grace, 0.5))
+        await stop_all(self._all_listeners(), min(grace, 0.5))
         await self._wiring.close()
         for service in self.services.values():
             await service.close()
         self._wiring.unlock()
+
+    def _all_listeners(self) -> list[Listener]:
+        """Return the listeners that listen, the public one first."""
+        public = [self._public] if self._public is not None else []
+        return [*public, *self._wiring.listeners]
 
     async def _listen(self) -> None:
         """Open the listeners, internal ones first."""
@@ -133,9 +184,13 @@ class Suite:
             interceptor, internal=False, max_message_bytes=self.process.max_message_bytes
         )
         public.add(registrations)
+        servicer = ProcessServicer(self, self._clock)
+        public.add([(servicer, process_pb2_grpc.add_ProcessServiceServicer_to_server)])
         public.add_public_tools(self.process.listen)
         try:
-            await public.start(self.process.listen, credentials=credentials)
+            # On TLS we could not call ourselves: what the certificate is for is not known.
+            own = [self._wiring.own_socket()] if credentials is not None else []
+            await public.start(self.process.listen, *own, credentials=credentials)
         except AddressInUse as error:
             raise address_taken(error.address, "--listen or TRUNKLINE_LISTEN") from None
         self._public = public

@@ -18,7 +18,7 @@ from typing import IO, Final
 import grpc
 
 from trunkline.kernel.call import Caller
-from trunkline.kernel.certificates import CertificateError, Certificates
+from trunkline.kernel.certificates import Bundle, CertificateError, Certificates
 from trunkline.kernel.channel import connect
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.interceptor import Interceptor, known_as
@@ -77,6 +77,7 @@ class Wiring:
         self._names = names
         self._everybody = everybody
         self._sockets = _socket_directory(process.data_dir)
+        self._own_socket = self._sockets / f"{names[0]}.public.sock"
         self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
         self._locks: dict[str, IO[bytes]] = {}
         self.listeners: list[Listener] = []
@@ -132,6 +133,8 @@ class Wiring:
 
     def unlock(self) -> None:
         """Remove the sockets and give the services free."""
+        if self._locks:
+            self._own_socket.unlink(missing_ok=True)
         for name, lock in self._locks.items():
             for caller in self._everybody:
                 (self._sockets / f"{name}.{caller}.sock").unlink(missing_ok=True)
@@ -183,6 +186,10 @@ class Wiring:
                 " pki init` makes one).",
             )
         return None
+
+    def own_socket(self) -> str:
+        """Return the address of a socket of the public listener, for this process alone."""
+        return prepare_socket(self._own_socket)
 
     def refresh(self) -> None:
         """Take certificates anew whose files have changed."""
@@ -239,18 +246,19 @@ class Wiring:
                 f" {'is' if len(missing) == 1 else 'are'} not set.",
                 "Make certificates with `trunkline pki init`, and name the files.",
             )
-        certificates = Certificates("internal", certificate, key, authority, clock)
         (service,) = self._names
         uri = service_uri(network.trust_domain, service)
         name = service_name(network.trust_domain, service)
-        bundle = certificates.bundle
-        if uri not in bundle.uris or name not in bundle.names:
-            raise CertificateError(
-                f"The certificate {certificate} is not for the {service} service: it must be for"
-                f" the URI {uri} and the DNS name {name}.",
-                "Name the right file, or set trust_domain to what the certificates are for.",
-            )
-        return certificates
+
+        def check(bundle: Bundle) -> None:
+            if bundle.uris != (uri,) or name not in bundle.names:
+                raise CertificateError(
+                    f"The certificate {certificate} is not for the {service} service: it must be"
+                    f" for the DNS name {name} and the URI {uri}, and for no other URI.",
+                    "Name the right file, or set trust_domain to what the certificates are for.",
+                )
+
+        return Certificates("internal", certificate, key, authority, clock, check=check)
 
     def _read_public(self, clock: Clock) -> Certificates | None:
         """Return what the public listener shows; None: nothing.

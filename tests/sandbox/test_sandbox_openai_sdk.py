@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from trunkline.sandbox.chat_completions import CREATED
+from trunkline.sandbox.faces.openai.face import CREATED
 from trunkline.sandbox.models import ROWS, list_names
 from trunkline.sandbox.scripts import OK_TEXT, UNICODE_PIECES
 from trunkline.sandbox.server import Sandbox

@@ -22,10 +22,11 @@ class CatalogHarness(ServiceHarness):
 
     Args:
         root: an empty directory.
+        url: of its PostgreSQL database; empty: SQLite in the directory.
     """
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(CatalogService, root, ("inference", "credential"))
+    def __init__(self, root: Path, url: str = "") -> None:
+        super().__init__(CatalogService, root, ("inference", "credential"), url)
 
     @property
     def stub(self) -> catalog_service_pb2_grpc.CatalogServiceAsyncStub:

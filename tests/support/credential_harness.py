@@ -16,6 +16,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from support.stores import Store
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, watch_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_provider_pb2
 from trunkline.credential.app import CredentialService
@@ -198,9 +199,11 @@ class CredentialHarness:
     Args:
         root: an empty directory.
         environment: its settings.
+        url: of its PostgreSQL database; empty: SQLite in the directory.
 
     Attributes:
-        data_dir: holds the database.
+        data_dir: holds the database, for SQLite.
+        store: its database.
         config_dir: holds the keys and the first admin token.
         clock: of the service.
         catalog: the peer.
@@ -213,10 +216,13 @@ class CredentialHarness:
         peer_access: by peer, a stub on its internal listener.
     """
 
-    def __init__(self, root: Path, environment: Mapping[str, str] = NO_OS_KEYRING) -> None:
+    def __init__(
+        self, root: Path, environment: Mapping[str, str] = NO_OS_KEYRING, url: str = ""
+    ) -> None:
         self.data_dir = root / "data"
         self.config_dir = root / "config"
         self.environment = dict(environment)
+        self.store = Store("credential", self.data_dir, url)
         self.clock = TurnableClock()
         self.catalog = FakeCatalog()  # type: ignore[abstract] # abstract for the checker only
         self.catalog.put("openai", "https://api.openai.com/v1")
@@ -237,7 +243,7 @@ class CredentialHarness:
         """Return what a process would give to the service."""
         return Surroundings(
             ProcessSettings(data_dir=self.data_dir, config_dir=self.config_dir),
-            Source(self.environment, {}, None, {}),
+            Source({**self.environment, **self.store.variables}, {}, None, {}),
             self.clock,
             self._channel,
         )

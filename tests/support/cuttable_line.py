@@ -1,4 +1,4 @@
-"""A line between a client and a server that a test can cut."""
+"""A line between a client and a server that a test can cut, openly or without a word."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class CuttableLine:
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_down = False
+        self._is_hole = False
         self.connections = 0
         """How many connections came."""
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -63,6 +64,15 @@ class CuttableLine:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
+    def swallow(self) -> None:
+        """Carry nothing any more, both ways, and close nothing: as when a machine loses power."""
+        self._is_hole = True
+
+    def mend(self) -> None:
+        """Relay connections to come again."""
+        with self._lock:
+            self._is_down = False
+
     def _accept(self) -> None:
         """Relay each connection that comes."""
         while True:
@@ -98,12 +108,12 @@ class CuttableLine:
         for each in ends:
             each.close()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         """Carry bytes one way until an end closes."""
         with contextlib.suppress(OSError):
             while data := source.recv(_BUFFER):
-                sink.sendall(data)
+                if not self._is_hole:
+                    sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -28,6 +28,7 @@ from trunkline.kernel.settings import Source
 from trunkline.options.v1 import options_pb2
 from trunkline.sandbox.models import list_names
 from trunkline.sandbox.server import Sandbox
+from trunkline.sandbox.sightings import Sighting, Sightings
 from trunkline.suite import SERVICES, Suite
 
 ADMIN = options_pb2.CALLER_ROLE_ADMIN
@@ -56,6 +57,15 @@ class Token:
     metadata: Metadata = field(repr=False)
 
 
+class _Asked(Sightings):
+    """The requests that somebody made, and not the lists that health reads by its timer."""
+
+    def record(self, sighting: Sighting) -> None:
+        """Keep a request, if it is not for a list."""
+        if sighting.method != "GET":
+            super().record(sighting)
+
+
 class Stubs:
     """The public services, called over one channel.
 
@@ -71,6 +81,10 @@ class Stubs:
         self.credentials = credential_service_pb2_grpc.CredentialServiceStub(self.channel)
         self.access = access_pb2_grpc.AccessServiceStub(self.channel)
         self.health = health_service_pb2_grpc.HealthServiceStub(self.channel)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self.channel.close()
 
 
 class Deployment:
@@ -99,6 +113,7 @@ class Deployment:
         # A unix socket's path is at most some 100 bytes long, which a test's directory may be.
         self.root = Path(tempfile.mkdtemp(prefix="tl-"))
         self.sandbox = Sandbox(time_scale=time_scale, api_key=f"{MARK}-sandbox")
+        self.sandbox.seen = _Asked()
         self._connected = connected
         self._models = tuple(models)
         self._settings = settings
@@ -178,7 +193,7 @@ class Deployment:
     async def stop(self) -> None:
         """Stop the suite at once; the directories and the sandbox stay."""
         if hasattr(self, "_stubs"):
-            await self._stubs.channel.close()
+            await self._stubs.close()
             await self.suite.stop(0.0)
             del self._stubs
 
@@ -197,33 +212,38 @@ class Deployment:
         models: Iterable[str] = (),
         *,
         name: str = PROVIDER,
+        kind: str = "",
         streaming: bool = True,
     ) -> None:
         """Connect a provider as anybody would, and wait until chats can ask it.
 
         Args:
             base_url: where it is.
-            api_key: its key.
+            api_key: its key; empty: it takes none.
             models: named by hand, as the provider calls them.
-            name: of the provider; of type `sandbox` when it is named so.
+            name: of the provider.
+            kind: its type; empty: `sandbox` when it is named so, else `openai-compatible`.
             streaming: whether it is asked for streams.
         """
-        kind = "sandbox" if name == PROVIDER else "openai-compatible"
+        kind = kind or ("sandbox" if name == PROVIDER else "openai-compatible")
         endpoint = provider_pb2.ProviderEndpoint(base_url=base_url, streaming=streaming)
         provider = provider_pb2.Provider(name=name, type=kind, endpoint=endpoint)
         await self.catalog.CreateProvider(
             provider_pb2.CreateProviderRequest(provider=provider, models=models),
             metadata=self.admin,
         )
+
+        def save() -> Awaitable[object]:
+            if not api_key:
+                local = save_pb2.SaveLocalEndpointRequest(provider=name)
+                return self.credentials.SaveLocalEndpoint(local, metadata=self.admin)
+            key = save_pb2.SaveApiKeyRequest(provider=name, api_key=api_key)
+            return self.credentials.SaveApiKey(key, metadata=self.admin)
+
         # Each service learns a moment later what another one owns.
-        await patiently(
-            lambda: self.credentials.SaveApiKey(
-                save_pb2.SaveApiKeyRequest(provider=name, api_key=api_key), metadata=self.admin
-            ),
-            "PROVIDER_NOT_FOUND",
-        )
+        await patiently(save, "PROVIDER_NOT_FOUND")
         # A list is merged in the order of names: when the last one is known, all are.
-        last = max(list_names() if name == PROVIDER else models)
+        last = max(list_names() if kind.startswith("sandbox") else models)
 
         async def is_known() -> bool:
             try:

@@ -24,7 +24,7 @@ from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import access_pb2_grpc, credential_service_pb2_grpc
 from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
 from trunkline.inference.v1 import inference_service_pb2_grpc
-from trunkline.kernel.errors import PermissionDenied, TrunklineError, Unauthenticated
+from trunkline.kernel.errors import NotFound, PermissionDenied, TrunklineError, Unauthenticated
 from trunkline.kernel.status import to_grpc, to_status
 
 ADMIN_TOKEN = "tl_admin-of-the-fake-suite"
@@ -34,6 +34,7 @@ _HOLD_S = 20.0
 _FOR_ADMINS = (
     "CredentialService",
     "IssueAccessToken",
+    "CheckNow",
     "RefreshModels",
     "CreateProvider",
     "UpdateProvider",
@@ -69,11 +70,26 @@ class FakeHealth(health_service_pb2_grpc.HealthServiceServicer):
         """Give them all."""
         return health_service_pb2.ListHealthResponse(healths=self.healths)
 
+    def CheckNow(self, request: Any, context: Any) -> health_service_pb2.CheckNowResponse:
+        """Give the one that is named, or the first hundred."""
+        healths = [each for each in self.healths if request.provider in ("", each.provider)]
+        if request.provider and not healths:
+            raise NotFound(
+                "PROVIDER_NOT_FOUND",
+                f"There is no provider {request.provider}.",
+                metadata={"provider": request.provider},
+            )
+        return health_service_pb2.CheckNowResponse(healths=healths[:100])
+
 
 class FakeSuite(grpc.ServerInterceptor):
-    """A server with the public services, on a free port of this machine."""
+    """A server with the public services, on a free port of this machine.
 
-    def __init__(self) -> None:
+    Args:
+        credentials: of TLS; None: in the clear.
+    """
+
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.seen: list[Seen] = []
         self.faults: defaultdict[str, deque[TrunklineError]] = defaultdict(deque)
         """By method: what its next calls fail with."""
@@ -100,7 +116,12 @@ class FakeSuite(grpc.ServerInterceptor):
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(
             self.inference, self._server
         )
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        anywhere = "127.0.0.1:0"
+        if credentials is None:
+            port = self._server.add_insecure_port(anywhere)
+        else:
+            port = self._server.add_secure_port(anywhere, credentials)
+        self.address = f"127.0.0.1:{port}"
 
     def __enter__(self) -> FakeSuite:
         """Serve."""

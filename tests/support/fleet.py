@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -13,19 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import grpc
+import pytest
 
-from support.deployment import Deployment, Stubs, eventually
+from support.deployment import Deployment, Stubs
+from support.postgres import PostgresServer
 from support.process import environment, run
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import access_pb2_grpc, credential_service_pb2_grpc
 from trunkline.health.v1 import health_service_pb2_grpc
 from trunkline.inference.v1 import inference_service_pb2_grpc
-
-if TYPE_CHECKING:
-    from support.postgres import PostgresServer
 
 SERVICES = ("credential", "catalog", "health", "inference")
 
@@ -99,6 +97,9 @@ class Fleet(Deployment):
     Args:
         shape: which; not ONE.
         connected, models, time_scale, settings: as of a Deployment.
+        order: of the services, each of which starts when the one before it serves; empty:
+            they start together.
+        postgres: holds the databases; None: they are SQLite.
 
     Attributes:
         members: by service.
@@ -111,23 +112,30 @@ class Fleet(Deployment):
         connected: bool = True,
         models: Iterable[str] = (),
         time_scale: float = 0.1,
+        order: Sequence[str] = (),
         postgres: PostgresServer | None = None,
         **settings: object,
     ) -> None:
         super().__init__(connected=connected, models=models, time_scale=time_scale, **settings)
         self.shape = shape
         self.members: dict[str, Member] = {}
+        self._order = order
         self._postgres = postgres
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self, *names: str) -> None:
-        """Start the processes in the order of the names, and wait until all serve."""
+        """Start the processes, or some of them, and wait until they serve."""
         if not self.members:
             await self._prepare()
-        for name in names or SERVICES:
-            await self.members[name].start()
-        for name in names or SERVICES:
-            await self.members[name].serving()
+        if self._order:
+            for name in self._order:
+                await self.members[name].start()
+                await self.members[name].serving()
+        else:
+            for name in names or SERVICES:
+                await self.members[name].start()
+            for name in names or SERVICES:
+                await self.members[name].serving()
         if all(member.address for member in self.members.values()):
             self._stubs = self.stubs()
 
@@ -178,7 +186,7 @@ class Fleet(Deployment):
 
     async def _prepare(self) -> None:
         """Make certificates, databases and the environment of each process."""
-        free = _free_ports(2 * len(SERVICES))
+        free = free_ports(2 * len(SERVICES))
         ports = dict(zip(SERVICES, free, strict=False))
         internal = dict(zip(SERVICES, free[len(SERVICES) :], strict=True))
         shared: dict[str, str] = {
@@ -205,6 +213,18 @@ class Fleet(Deployment):
             self.members[name] = Member(name, env, self.root / f"{name}.log")
 
 
+def make_fleet(request: pytest.FixtureRequest, shape: Shape, **arguments: Any) -> Fleet:
+    """Return a fleet of a shape, with what the shape needs.
+
+    Args:
+        request: gives the PostgreSQL server where one is needed.
+        shape: not ONE.
+        arguments: further ones of the Fleet.
+    """
+    postgres = request.getfixturevalue("postgres") if shape is Shape.FOUR_SECURE else None
+    return Fleet(shape, postgres=postgres, **arguments)
+
+
 class FleetStubs(Stubs):
     """The public services, each called over its own channel.
 
@@ -217,9 +237,7 @@ class FleetStubs(Stubs):
         self.channel = channels["inference"]
         self.inference = inference_service_pb2_grpc.InferenceServiceStub(channels["inference"])
         self.catalog = catalog_service_pb2_grpc.CatalogServiceStub(channels["catalog"])
-        self.credentials = credential_service_pb2_grpc.CredentialServiceStub(
-            channels["credential"]
-        )
+        self.credentials = credential_service_pb2_grpc.CredentialServiceStub(channels["credential"])
         self.access = access_pb2_grpc.AccessServiceStub(channels["credential"])
         self.health = health_service_pb2_grpc.HealthServiceStub(channels["health"])
 
@@ -246,7 +264,7 @@ def _secure(folder: Path, service: str, ports: Mapping[str, int]) -> dict[str, s
     }
 
 
-def _free_ports(count: int) -> Sequence[int]:
+def free_ports(count: int) -> Sequence[int]:
     """Return ports that nothing listened on a moment ago."""
     with contextlib.ExitStack() as stack:
         ports = []

@@ -68,18 +68,20 @@ async def refused(call: Awaitable[Any]) -> Refusal:
     return Refusal(caught.value.code(), status.message, info.reason, info.domain, metadata, status)
 
 
-async def settled(condition: Callable[[], bool]) -> None:
+async def settled(condition: Callable[[], bool], *, limit_s: float = _LIMIT_S) -> None:
     """Wait for a condition; fail when it does not come true in time."""
 
     async def look() -> bool:
         return condition()
 
-    await eventually(look, bool)
+    await eventually(look, bool, limit_s=limit_s)
 
 
-async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+async def eventually(
+    look: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, limit_s: float = _LIMIT_S
+) -> T:
     """Look until what is seen is good, and return it; fail when that takes too long."""
-    async with asyncio.timeout(_LIMIT_S):
+    async with asyncio.timeout(limit_s):
         while not good(seen := await look()):
             await asyncio.sleep(0.005)
     return seen

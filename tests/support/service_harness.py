@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ import grpc
 
 from support.service_calls import cancel
 from support.service_peers import FakeCatalog, FakeCredentials, FakeInference
+from support.stores import Store
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import credential_service_pb2_grpc
 from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
@@ -67,9 +67,10 @@ class ServiceHarness:
         make: makes the service.
         root: an empty directory.
         callers: services that have a socket to it.
+        url: of its PostgreSQL database; empty: SQLite in a directory.
 
     Attributes:
-        data_dir: holds the database.
+        data_dir: holds the database, for SQLite.
         clock: of the service.
         credentials: the peer.
         inference: the peer.
@@ -78,10 +79,16 @@ class ServiceHarness:
     """
 
     def __init__(
-        self, make: Callable[[Surroundings], Service], root: Path, callers: Iterable[str]
+        self,
+        make: Callable[[Surroundings], Service],
+        root: Path,
+        callers: Iterable[str],
+        url: str = "",
     ) -> None:
         self._make = make
         self._callers = tuple(callers)
+        self._url = url
+        self._variables = {"TRUNKLINE_DATABASE_URL": url} if url else {}
         self.data_dir = root / "data"
         self._config_dir = root / "config"
         self.clock = TurnableClock()
@@ -94,9 +101,9 @@ class ServiceHarness:
         self._peers = contextlib.AsyncExitStack()
 
     @property
-    def database(self) -> Path:
-        """The file of the service's database."""
-        return self.data_dir / f"{self.service.name}.db"
+    def store(self) -> Store:
+        """The service's database."""
+        return Store(self.service.name, self.data_dir, self._url)
 
     async def start_peers(self, *names: str) -> None:
         """Start fake peers."""
@@ -128,7 +135,7 @@ class ServiceHarness:
         self.service = self._make(
             Surroundings(
                 ProcessSettings(data_dir=self.data_dir, config_dir=self._config_dir),
-                Source({}, {}, None, {}),
+                Source(self._variables, {}, None, {}),
                 self.clock,
                 self._connect,
             )
@@ -164,17 +171,9 @@ class ServiceHarness:
         """Return the channel of a service to this one."""
         return self._internal[caller]
 
-    async def run_sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Read or change the database behind the service's back."""
-
-        def run() -> list[tuple[Any, ...]]:
-            with contextlib.closing(sqlite3.connect(self.database)) as connection:
-                rows = connection.execute(statement).fetchall()
-                connection.commit()
-            return rows
-
-        # The service may be writing, and goes on only while the loop does.
-        return await asyncio.to_thread(run)
+    async def run_sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read or change the database behind the service's back; `?` stand for the values."""
+        return await self.store.run(statement, *values)
 
     def _connect(self, name: str) -> grpc.aio.Channel:
         channel = connect(self._sockets / name)

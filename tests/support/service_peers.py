@@ -10,7 +10,7 @@ from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2, watch_p
 from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
-from trunkline.kernel.clock import timestamp
+from trunkline.kernel.clock import duration, timestamp
 from trunkline.kernel.errors import TrunklineError
 from trunkline.kernel.status import to_grpc, to_status
 
@@ -92,17 +92,22 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
     """Tells which providers there are."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._providers: dict[str, provider_pb2.Provider] = {}
         self._watched = _Watched()
 
-    def put(self, *names: str) -> None:
-        """Make providers."""
-        self._names.update(names)
+    def put(self, *names: str, enabled: bool = True, base_url: str = "") -> None:
+        """Make providers, or change them."""
+        for name in names:
+            self._providers[name] = provider_pb2.Provider(
+                name=name,
+                enabled=enabled,
+                endpoint=provider_pb2.ProviderEndpoint(base_url=base_url),
+            )
         self._watched.tell()
 
     def delete(self, name: str) -> None:
         """Delete a provider."""
-        self._names.discard(name)
+        self._providers.pop(name, None)
         self._watched.tell()
 
     async def WatchCatalog(
@@ -112,7 +117,7 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
         async for message in self._watched.follow(
             watch_pb2.WatchCatalogResponse,
             lambda: watch_pb2.CatalogPage(
-                providers=[provider_pb2.Provider(name=name) for name in sorted(self._names)]
+                providers=[self._providers[name] for name in sorted(self._providers)]
             ),
         ):
             yield message
@@ -125,17 +130,24 @@ class FakeInference(inference_grpc.ProviderServiceServicer):
         requests: every probe, in order.
         lists: what is answered, one after the other; the last one again and again.
         verification: goes with every list.
+        latency_s: goes with every list; None: none does.
+        answers: by provider, what is answered instead of all that.
         failures: errors that it answers first, each once.
         gate: probes wait for it.
+        most_at_once: how many probes were under way at one moment.
     """
 
     def __init__(self) -> None:
         self.requests: list[inference_pb2.ProbeProviderRequest] = []
         self.lists: list[list[inference_pb2.DiscoveredModel]] = [[]]
         self.verification = inference_pb2.Verification(verdict=inference_pb2.VERDICT_VALID)
+        self.latency_s: float | None = None
+        self.answers: dict[str, inference_pb2.ProbeProviderResponse] = {}
         self.failures: list[TrunklineError] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.most_at_once = 0
+        self._at_once = 0
 
     def answer(self, *models: str | inference_pb2.DiscoveredModel) -> None:
         """List these models from now on."""
@@ -157,12 +169,22 @@ class FakeInference(inference_grpc.ProviderServiceServicer):
     ) -> inference_pb2.ProbeProviderResponse:
         """Record the probe and answer."""
         self.requests.append(request)
-        await self.gate.wait()
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            await self.gate.wait()
+        finally:
+            self._at_once -= 1
         if self.failures:
             error = self.failures.pop(0)
             status = to_status(error, domain="trunkline.inference", request_id="req_fake")
             await context.abort_with_status(to_grpc(status))
+        if request.name in self.answers:
+            return self.answers[request.name]
         models = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
         return inference_pb2.ProbeProviderResponse(
-            verification=self.verification, models=models, model_count=len(models)
+            verification=self.verification,
+            latency=duration(self.latency_s) if self.latency_s is not None else None,
+            models=models,
+            model_count=len(models),
         )

@@ -35,6 +35,8 @@ PASTED = st.builds(
                 "/",
                 "/chat/completions",
                 "/messages",
+                "/models/a:generateContent",
+                "/api/chat",
                 "/responses",
                 "/CHAT/completions",
                 "/%6d",
@@ -91,6 +93,27 @@ PASTED = st.builds(
         ),
         ("https://api.example.com/messages", "https://api.example.com", Format.ANTHROPIC),
         (
+            "https://api.example.com/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+            "https://api.example.com/v1beta",
+            Format.GOOGLE,
+        ),
+        (
+            "https://api.example.com/v1/models/a%2Fb:generatecontent/",
+            "https://api.example.com/v1",
+            Format.GOOGLE,
+        ),
+        ("https://api.example.com/v1/models/a:countTokens",) * 2 + (None,),
+        ("https://api.example.com/v1/models", "https://api.example.com/v1/models", None),
+        ("http://localhost:11434/api/chat", "http://localhost:11434", Format.OLLAMA),
+        ("http://localhost:11434/api/tags/", "http://localhost:11434", Format.OLLAMA),
+        ("https://api.example.com/o/api/generate", "https://api.example.com/o", Format.OLLAMA),
+        ("https://api.example.com/api", "https://api.example.com/api", None),
+        (
+            "https://api.example.com/api/chat/completions",
+            "https://api.example.com/api",
+            Format.OPENAI,
+        ),
+        (
             "https://api.example.com/messages/chat/completions",
             "https://api.example.com",
             Format.OPENAI,
@@ -109,7 +132,7 @@ PASTED = st.builds(
 def test_path_of_a_request_is_cut_and_tells_the_format(
     text: str, url: str, hint: Format | None
 ) -> None:
-    """D9: /chat/completions and /messages are cut from the end, and the base path is the rest."""
+    """D9: what each format asks at is cut from the end, and the base path is the rest."""
     cleaned = clean_base_url(text)
 
     assert (cleaned.base_url.url, cleaned.format_hint) == (url, hint)
@@ -255,6 +278,34 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "slug", "wire_format"),
+    [
+        ("https://api.anthropic.com/v1", "anthropic", Format.ANTHROPIC),
+        ("https://generativelanguage.googleapis.com/v1beta", "google", Format.GOOGLE),
+        ("https://generativelanguage.googleapis.com", "google", Format.GOOGLE),
+        ("http://localhost:11434", "ollama", Format.OLLAMA),
+        ("http://127.0.0.1:11434", "ollama", Format.OLLAMA),
+        ("https://ollama.com", "ollama", Format.OLLAMA),
+        # Their second faces, which speak the format openai.
+        ("http://localhost:11434/v1", "openai-compatible", Format.OPENAI),
+        ("https://ollama.com/v1", "openai-compatible", Format.OPENAI),
+        (
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            "openai-compatible",
+            Format.OPENAI,
+        ),
+    ],
+)
+def test_a_vendor_with_a_format_of_its_own_is_recognised(
+    url: str, slug: str, wire_format: Format
+) -> None:
+    """The host tells the vendor; a path that speaks the format openai is no vendor's own."""
+    recognised = recognise(parse_base_url(url))
+
+    assert (recognised.type, recognised.format) == (slug, wire_format)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://api.example.com/v1",
@@ -267,7 +318,9 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
         "https://my.openai.azure.com/openai/v1",
         "https://ai",
         "https://com",
-        "http://localhost:11434",
+        "https://googleapis.com",
+        "https://storage.googleapis.com",
+        "http://192.168.0.2:11434",
         "http://localhost",
         "http://localhost:12340",
         "http://192.168.0.2:1234",
@@ -284,11 +337,13 @@ def test_other_address_is_openai_compatible(url: str) -> None:
     assert (recognised.type, recognised.format) == ("openai-compatible", Format.OPENAI)
 
 
-def test_every_row_has_the_openai_format() -> None:
-    """D25: all recognised services begin with the format openai, and each is named."""
-    assert {row.format for row in RECOGNISED.values()} == {Format.OPENAI}
+def test_every_row_is_named() -> None:
+    """D25: all recognised services are there, each under its name."""
     assert all(row.display_name for row in RECOGNISED.values())
     assert {row.type for row in RECOGNISED.values()} == {
+        "anthropic",
+        "google",
+        "ollama",
         "openai",
         "openrouter",
         "groq",
@@ -328,6 +383,6 @@ def test_cleaning_only_ever_refuses_and_is_done_once(text: str, private_allowed:
 
     assert (again.base_url, again.format_hint, again.notes) == (cleaned.base_url, None, ())
     assert not cleaned.base_url.path.lower().endswith(
-        ("/chat/completions", "/messages", "/responses", "/")
+        ("/chat/completions", "/messages", ":generatecontent", "/api/chat", "/responses", "/")
     )
     assert recognise(cleaned.base_url).format is Format.OPENAI

@@ -14,9 +14,9 @@ from trunkline.catalog.servicer import CatalogServicer
 from trunkline.catalog.snapshot import collect_pages
 from trunkline.catalog.tables import outbox
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, watch_pb2
-from trunkline.kernel.database import Database
+from trunkline.kernel.database import Database, DatabaseSettings, choose_database
 from trunkline.kernel.server import Registration
-from trunkline.kernel.service import Surroundings
+from trunkline.kernel.service import Surroundings, WatchedView
 from trunkline.kernel.watch import Feed
 from trunkline.views.credentials import CredentialView
 
@@ -38,7 +38,9 @@ class CatalogService:
     def __init__(self, surroundings: Surroundings) -> None:
         process, clock = surroundings.process, surroundings.clock
         types = load_provider_types()
-        self._database = Database(self.name, process.data_dir, _MIGRATIONS)
+        self._database = choose_database(
+            self.name, process.data_dir, surroundings.source.load(DatabaseSettings), _MIGRATIONS
+        )
         self._credentials = CredentialView(
             surroundings.channel("credential"),
             clock,
@@ -67,6 +69,16 @@ class CatalogService:
             self._discovery,
             feed,
         )
+
+    @property
+    def database(self) -> Database | None:
+        """Return where it keeps what it knows."""
+        return self._database
+
+    @property
+    def views(self) -> tuple[WatchedView, ...]:
+        """Return what it watches at other services."""
+        return (self._credentials.watched,)
 
     async def open(self) -> None:
         """Open the store.

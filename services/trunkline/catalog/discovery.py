@@ -16,7 +16,6 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import grpc
-from sqlalchemy.exc import SQLAlchemyError
 
 from trunkline.catalog import model_store, provider_store
 from trunkline.catalog.answers import Standing, judge_credential
@@ -31,7 +30,7 @@ from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
 from trunkline.kernel.channel import PeerRefused, ask
 from trunkline.kernel.clock import Clock
-from trunkline.kernel.database import Database
+from trunkline.kernel.database import STORE_FAILURES, Database
 from trunkline.kernel.errors import TrunklineError, Unavailable
 from trunkline.kernel.log import get_logger
 from trunkline.views.credentials import CredentialView
@@ -149,7 +148,7 @@ class Discovery:
                 self._wanted.clear()
                 try:
                     due = await self._list_due()
-                except SQLAlchemyError as error:
+                except STORE_FAILURES as error:
                     log.error("catalog_not_read", error=type(error).__name__)
                     self._wanted.set()
                     await asyncio.sleep(_RETRY_S)

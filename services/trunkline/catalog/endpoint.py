@@ -76,11 +76,9 @@ def check_format(wire_format: str) -> None:
         InvalidArgument: INVALID_REQUEST naming the format.
     """
     if wire_format not in SERVED_FORMATS:
+        served = ", ".join(sorted(SERVED_FORMATS))
         raise InvalidArgument.of(
-            Violation(
-                FORMAT_FIELD,
-                f"{wire_format} is not served; this release has {', '.join(SERVED_FORMATS)}",
-            )
+            Violation(FORMAT_FIELD, f"{wire_format} is not served; this release has {served}")
         )
 
 

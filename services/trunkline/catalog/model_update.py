@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from trunkline.catalog.facts import FACT_NAMES, is_by_hand, set_by_hand
 from trunkline.catalog.field_mask import read_mask
 from trunkline.catalog.provider_types import SERVED_FORMATS
 from trunkline.catalog.records import StoredModel
 from trunkline.catalog.v1 import model_pb2
+from trunkline.kernel.clock import is_time
 from trunkline.kernel.errors import InvalidArgument, Violation
 
 _FACT_PATHS: Final = tuple(f"facts.{name}" for name in FACT_NAMES)
@@ -27,8 +26,6 @@ PATHS: Final = (
 # Without at least one, there is nothing that the model could do.
 _POSITIVE_FACTS: Final = ("context_window", "max_output_tokens", "embedding_dimensions")
 _MAX_WORD: Final = 256
-# The years 1 to 9999, which is what a Timestamp may hold.
-_TIMESTAMP_SECONDS: Final = range(-62_135_596_800, 253_402_300_800)
 
 
 def apply_update(
@@ -124,12 +121,7 @@ def _check_facts(facts: model_pb2.ModelFacts, paths: frozenset[str]) -> None:
                 for index, word in enumerate(fact.values)
                 if not 0 < len(word) <= _MAX_WORD
             )
-        elif isinstance(fact, model_pb2.TimeFact) and not _is_time(fact.value):
+        elif isinstance(fact, model_pb2.TimeFact) and not is_time(fact.value):
             violations.append(Violation(f"{path}.value", "is not a time of the years 1 to 9999"))
     if violations:
         raise InvalidArgument.of(*violations)
-
-
-def _is_time(value: Timestamp) -> bool:
-    """Tell whether a timestamp is within the bounds of its type."""
-    return value.seconds in _TIMESTAMP_SECONDS and 0 <= value.nanos < 1_000_000_000

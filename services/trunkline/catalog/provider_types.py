@@ -17,9 +17,16 @@ from trunkline.catalog.v1 import provider_pb2
 DATA_FILE: Final = "provider_types.toml"
 
 # The wire formats that inference has an adapter for.
-SERVED_FORMATS: Final = frozenset({"openai"})
+SERVED_FORMATS: Final = frozenset({"anthropic", "google", "ollama", "openai"})
 
 FALLBACK_TYPE: Final = "openai-compatible"
+
+# The type of an address that nobody knows, where its format is known.
+COMPATIBLE_TYPES: Final[Mapping[str, str]] = {
+    "anthropic": "anthropic-compatible",
+    "ollama": "ollama",
+    "openai": FALLBACK_TYPE,
+}
 
 _AUTH_KINDS: Final[Mapping[str, provider_pb2.AuthKind.ValueType]] = {
     "api_key": provider_pb2.AUTH_KIND_API_KEY,

@@ -14,7 +14,12 @@ from trunkline.catalog.endpoint import (
     recognise_type,
 )
 from trunkline.catalog.field_mask import read_mask
-from trunkline.catalog.provider_types import FALLBACK_TYPE, ProviderType, ProviderTypes
+from trunkline.catalog.provider_types import (
+    COMPATIBLE_TYPES,
+    FALLBACK_TYPE,
+    ProviderType,
+    ProviderTypes,
+)
 from trunkline.catalog.records import StoredProvider
 from trunkline.catalog.v1 import provider_pb2
 from trunkline.kernel.errors import InvalidArgument, NotFound, Violation
@@ -92,6 +97,8 @@ def read_new(provider: provider_pb2.Provider, types: ProviderTypes) -> Given:
     if endpoint.base_url:
         address, hint = clean_address(endpoint.base_url)
         base_url, recognised = address.url, recognise_type(address)
+    if recognised == FALLBACK_TYPE:
+        recognised = COMPATIBLE_TYPES.get(endpoint.format or hint, FALLBACK_TYPE)
     name = provider.type or recognised or FALLBACK_TYPE
     kind = types.find(name)
     if kind is None:

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from trunkline.catalog import model_store, provider_store
 from trunkline.catalog.answers import (
     Standing,
@@ -26,7 +24,7 @@ from trunkline.catalog.records import Glance, ModelCount, StoredModel, StoredPro
 from trunkline.catalog.routes import DEFAULT_TARGET, Connected, candidates_of, plan_default
 from trunkline.catalog.tables import outbox
 from trunkline.catalog.v1 import provider_pb2, watch_pb2
-from trunkline.kernel.database import Database, Session
+from trunkline.kernel.database import STORE_FAILURES, Database, Session
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.watch import Feed
 from trunkline.views.credentials import CredentialView
@@ -117,7 +115,7 @@ class Publication:
                 async with self._database.write() as session:
                     await self.save(session)
                 self.wake()
-            except SQLAlchemyError as error:
+            except STORE_FAILURES as error:
                 log.error("catalog_not_written", error=type(error).__name__)
                 self._credentials_changed.set()
                 await asyncio.sleep(_RETRY_S)

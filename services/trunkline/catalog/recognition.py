@@ -31,6 +31,9 @@ class Recognition:
 # hint and no more: whatever else listens there is asked in the same way.
 RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
     {
+        "anthropic.com": Recognition("anthropic", "Anthropic", Format.ANTHROPIC),
+        "generativelanguage.googleapis.com": Recognition("google", "Google Gemini", Format.GOOGLE),
+        "ollama.com": Recognition("ollama", "Ollama", Format.OLLAMA),
         "openai.com": Recognition("openai", "OpenAI"),
         "openrouter.ai": Recognition("openrouter", "OpenRouter"),
         "groq.com": Recognition("groq", "Groq"),
@@ -42,16 +45,21 @@ RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
         "deepseek.com": Recognition("deepseek", "DeepSeek"),
         "localhost:1234": Recognition("lm-studio", "LM Studio"),
         "localhost:4000": Recognition("litellm", "LiteLLM"),
+        "localhost:11434": Recognition("ollama", "Ollama", Format.OLLAMA),
     }
 )
 UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
+
+# Both have a second face in the format openai, below a path that says so.
+_OPENAI_PATHS: Final[Mapping[str, str]] = MappingProxyType({"google": "/openai", "ollama": "/v1"})
 
 
 def recognise(url: BaseUrl) -> Recognition:
     """Tell whose address this is.
 
     A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
-    `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. Never decide by this
+    `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. A path at which the
+    service speaks the format openai is that of an address that nobody knows. Never decide by this
     which key is sent; a key belongs to an origin.
 
     Args:
@@ -60,6 +68,12 @@ def recognise(url: BaseUrl) -> Recognition:
     Returns:
         The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
     """
+    found = _find(url)
+    second = _OPENAI_PATHS.get(found.type)
+    return UNRECOGNISED if second and url.path.lower().endswith(second) else found
+
+
+def _find(url: BaseUrl) -> Recognition:
     if classify_host(url.host) is Reach.LOOPBACK:
         return RECOGNISED.get(f"localhost:{url.port}", UNRECOGNISED)
     labels = url.host.split(".")

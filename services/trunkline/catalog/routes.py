@@ -14,7 +14,7 @@ from trunkline.catalog.v1 import route_pb2
 DEFAULT_TARGET: Final = "default"
 
 # O24 for what is served; the others follow by name.
-_FIRST_TYPES: Final = ("openai",)
+_FIRST_TYPES: Final = ("anthropic", "openai", "google", "ollama")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,12 @@ from trunkline.catalog.v1 import (
     provider_pb2,
     watch_pb2,
 )
-from trunkline.kernel.page_token import DEFAULT_PAGE_SIZE, decode_page_token, encode_page_token
+from trunkline.kernel.page_token import (
+    DEFAULT_PAGE_SIZE,
+    cut_page,
+    decode_page_token,
+    encode_page_token,
+)
 from trunkline.kernel.watch import Feed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -77,10 +82,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             after=decode_page_token(request.page_token, _PROVIDER_KEY),
             size=size + 1,
         )
-        more = len(providers) > size
+        page, more = cut_page(providers, size)
         return provider_pb2.ListProvidersResponse(
-            providers=providers[:size],
-            next_page_token=encode_page_token(providers[size - 1].name) if more else "",
+            providers=page, next_page_token=encode_page_token(page[-1].name) if more else ""
         )
 
     async def UpdateProvider(
@@ -119,10 +123,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             after=(provider, model_id) if key is not None else None,
             size=size + 1,
         )
-        more = len(models) > size
+        page, more = cut_page(models, size)
         return model_pb2.ListModelsResponse(
-            models=models[:size],
-            next_page_token=encode_page_token(models[size - 1].name) if more else "",
+            models=page, next_page_token=encode_page_token(page[-1].name) if more else ""
         )
 
     async def UpdateModel(

@@ -111,18 +111,20 @@ def _read_authority() -> bytes | None:
     named = os.environ.get(CA_VARIABLE, "").strip()
     if not named:
         return None
-    path = Path(named).expanduser()
+    advice = "Name the file `ca.pem` that `trunkline pki init` wrote, or that of your authority."
     try:
+        path = Path(named).expanduser()
         with path.open("rb") as file:
-            content = file.read(_MAX_CA_BYTES)
-    except OSError as error:
+            content = file.read(_MAX_CA_BYTES + 1)
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no path"
         raise wrong_usage(
-            f"The file {path}, which {CA_VARIABLE} names, cannot be read: {error.strerror}.",
-            "Name the file `ca.pem` that `trunkline pki init` wrote, or that of your authority.",
+            f"The file {named}, which {CA_VARIABLE} names, cannot be read: {why}.", advice
         ) from None
+    if len(content) > _MAX_CA_BYTES:
+        raise wrong_usage(f"The file {path}, which {CA_VARIABLE} names, is over 1 MiB.", advice)
     if b"-----BEGIN CERTIFICATE-----" not in content:
         raise wrong_usage(
-            f"The file {path}, which {CA_VARIABLE} names, holds no certificate in PEM.",
-            "Name the file `ca.pem` that `trunkline pki init` wrote, or that of your authority.",
+            f"The file {path}, which {CA_VARIABLE} names, holds no certificate in PEM.", advice
         )
     return content

@@ -19,6 +19,7 @@ from trunkline.credential.v1.access_pb2_grpc import AccessServiceStub
 from trunkline.credential.v1.credential_service_pb2_grpc import CredentialServiceStub
 from trunkline.health.v1.health_service_pb2_grpc import HealthServiceStub
 from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from trunkline.process.v1.process_pb2_grpc import ProcessServiceStub
 
 TOKEN_VARIABLE: Final = "TRUNKLINE_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE: Final = "admin-token"  # noqa: S105 - the name of a file
@@ -107,13 +108,17 @@ class Client:
         self.health = HealthServiceStub(self._to("health"))
         self.inference = InferenceServiceStub(self._to("inference"))
 
-    def ask(self, method: Method[Q, R], request: Q, *, timeout: float = CALL_S) -> R:
+    def ask(
+        self, method: Method[Q, R], request: Q, *, timeout: float = CALL_S, address: str = ""
+    ) -> R:
         """Call a unary method.
 
         Args:
             method: of one of the stubs.
             request: its message.
             timeout: the longest wait in seconds.
+            address: where that stub leads, to be named in a failure; empty: where the
+                deployment is.
 
         Raises:
             Failure: it did not answer, or answered with an error.
@@ -121,7 +126,7 @@ class Client:
         try:
             return method(request, timeout=timeout, metadata=self.token.metadata)
         except grpc.RpcError as error:
-            raise self.refusal(error) from None
+            raise self.refusal(error, address) from None
 
     def list_all(
         self, method: Method[P, G], request: P, items: Callable[[G], Sequence[T]]
@@ -149,14 +154,18 @@ class Client:
             "Ask for less, such as with --provider.",
         )
 
-    def refusal(self, error: grpc.RpcError) -> Failure:
+    def refusal(self, error: grpc.RpcError, address: str = "") -> Failure:
         """Return the failure that a failed call to this server means."""
-        return read_refusal(error, self.address, self.token.source)
+        return read_refusal(error, address or self.address, self.token.source)
 
     def close(self) -> None:
         """Close the connections."""
         for channel in self._channels.values():
             channel.close()
+
+    def process(self, address: str) -> ProcessServiceStub:
+        """Return what tells of the process at one of the addresses."""
+        return ProcessServiceStub(self._channels[address])
 
     def _to(self, service: str) -> grpc.Channel:
         """Return the channel to a service."""

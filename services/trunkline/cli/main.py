@@ -14,9 +14,11 @@ import typer
 
 from trunkline.cli import models, pki, tokens
 from trunkline.cli.chat import chat
+from trunkline.cli.check import check
 from trunkline.cli.config import config
 from trunkline.cli.connect import connect
 from trunkline.cli.disconnect import disconnect
+from trunkline.cli.doctor import doctor
 from trunkline.cli.failures import ExitCode, Failure, explain, interrupted, show, wrong_usage
 from trunkline.cli.options import AsJson
 from trunkline.cli.ready import ready
@@ -119,7 +121,9 @@ app.command()(config)
 app.command()(connect)
 app.command()(disconnect)
 app.command()(status)
+app.command()(check)
 app.command()(ready)
+app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(pki.app, name="pki")
 app.command()(chat)

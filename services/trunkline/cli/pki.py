@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,10 @@ app = typer.Typer(help="Make the certificates that services show to each other."
 _SERVICES: Final = ("credential", "catalog", "health", "inference")
 _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,254}")
-_DNS_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# The last label of an address in digits is none of a name (RFC 1123, section 2.1).
+_DNS_NAME: Final = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
+_MAX_DNS_NAME: Final = 253
 _MIN_LIFE: Final = timedelta(hours=1)
 # A certificate is made anew when less than this share of its life is left.
 _LEFT: Final = 1 / 3
@@ -60,13 +64,14 @@ def init(
     Run it again to renew: what is there is kept until a third of its life is left. Running
     services take new files by themselves.
     """
-    names = name or list(_LOCAL_NAMES)
-    _check(names, trust_domain, lifetime)
+    _check(trust_domain, lifetime)
+    names = list(dict.fromkeys(_read_name(each, trust_domain) for each in name or _LOCAL_NAMES))
     try:
         made = _make(directory, names, trust_domain, lifetime, renew=renew)
     except OSError as error:
+        path = error.filename2 or error.filename or directory
         raise Failure(
-            f"The file {error.filename or directory} cannot be used: {error.strerror or error}.",
+            f"The file {path} cannot be used: {error.strerror or error}.",
             "Choose another folder with --directory, or mend its rights.",
         ) from None
     if as_json:
@@ -91,36 +96,45 @@ def init(
     )
 
 
-def _check(names: list[str], trust_domain: str, lifetime: timedelta) -> None:
+def _check(trust_domain: str, lifetime: timedelta) -> None:
     """Refuse what no certificate can be made of.
 
     Raises:
         Failure: one of them cannot be.
     """
-    import ipaddress
-
     if not _TRUST_DOMAIN.fullmatch(trust_domain):
         raise wrong_usage(
             f"{trust_domain!r} is no trust domain.", "Write it as a DNS name in lower case."
         )
     if lifetime < _MIN_LIFE:
         raise wrong_usage("A certificate holds for an hour at least.", "Write --lifetime 90d.")
-    for name in names:
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            if not _DNS_NAME.fullmatch(name):
-                raise wrong_usage(
-                    f"{name!r} is neither a DNS name nor an address.",
-                    "Write --name trunkline.example.com, without scheme and port.",
-                ) from None
-            # Whoever holds a certificate for such a name could pass for a service.
-            if name == trust_domain or name.endswith(f".{trust_domain}"):
-                raise wrong_usage(
-                    f"The name {name} lies in the trust domain, whose names are for services"
-                    " alone.",
-                    "Choose another --trust-domain, or another name.",
-                ) from None
+
+
+def _read_name(text: str, trust_domain: str) -> str:
+    """Return a DNS name or an address, written as it stands in a certificate.
+
+    Raises:
+        Failure: it is neither, or a name that is for services alone.
+    """
+    import ipaddress
+
+    name = text.lower()
+    # A zone says something on one machine alone.
+    if "%" not in name:
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(name))
+    if len(name) > _MAX_DNS_NAME or not _DNS_NAME.fullmatch(name):
+        raise wrong_usage(
+            f"{text!r} is neither a DNS name nor an address.",
+            "Write --name trunkline.example.com, without scheme and port.",
+        )
+    # Whoever holds a certificate for such a name could pass for a service.
+    if name == trust_domain or name.endswith(f".{trust_domain}"):
+        raise wrong_usage(
+            f"The name {name} lies in the trust domain, whose names are for services alone.",
+            "Choose another --trust-domain, or another name.",
+        )
+    return name
 
 
 def _make(

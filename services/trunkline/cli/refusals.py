@@ -29,6 +29,7 @@ _ADVICE: Final = {
     "NOT_SERVING": "Wait a moment and try again.",
     "SECURITY_VIEW_STALE": "Look whether the credential service runs, and try again.",
     "PEER_UNAVAILABLE": "Look whether the {peer} service runs, and try again.",
+    "PROBE_UNAVAILABLE": "Look whether the inference service runs, and try again.",
     "LIMIT_REACHED": "Wait a moment and try again.",
     "PROVIDER_NOT_FOUND": "`trunkline status` lists the providers that there are.",
     "TYPE_NOT_FOUND": "`trunkline connect`, on a terminal, lists what can be connected.",
@@ -76,6 +77,42 @@ _ADVICE_BY_CODE: Final = {
     grpc.StatusCode.UNIMPLEMENTED: "Use a command line and a server of the same release.",
     grpc.StatusCode.UNAVAILABLE: "Try again in a moment.",
 }
+# What gRPC says of a connection that did not come about, by words of it: what that means
+# and what to do.
+_HANDSHAKES: Final = (
+    (
+        "certificate has expired",
+        "The certificate of the server at {address} has ended, or a clock is wrong.",
+        "Renew it there, and look at the clocks.",
+    ),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "The certificate of the server at {address} is of no authority that is trusted here.",
+        "Name the file of its authority with TRUNKLINE_CA_FILE; `trunkline pki init` calls it"
+        " ca.pem.",
+    ),
+    (
+        "Hostname Verification",
+        "The certificate of the server at {address} is for another name.",
+        "Call it by a name that it is for, or make one with `trunkline pki init --name`.",
+    ),
+    (
+        "WRONG_VERSION_NUMBER",
+        "The server at {address} does not speak TLS.",
+        "Unset TRUNKLINE_CA_FILE for a server on this machine, or name the right address.",
+    ),
+    (
+        "security handshaker",
+        "The certificates of the file that TRUNKLINE_CA_FILE names cannot be read.",
+        "Name the file `ca.pem` that `trunkline pki init` wrote, or that of your authority.",
+    ),
+    (
+        "Socket closed",
+        "What listens at {address} closed the connection.",
+        "Name the right address; for a server that speaks TLS, name the file of its authority"
+        " with TRUNKLINE_CA_FILE.",
+    ),
+)
 _NOT_ALLOWED: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _MAX_DETAILS: Final = 32
 
@@ -139,9 +176,17 @@ def _read_bare(code: grpc.StatusCode, text: str, address: str) -> Failure:
     """Return the failure for a status that gRPC itself made up."""
     metadata = {"address": address, "detail": text}
     if code is grpc.StatusCode.UNAVAILABLE:
-        return Failure(
-            f"Nothing answers gRPC at {address}.",
+        what, advice = (
+            "Nothing answers gRPC at {address}.",
             "Start `trunkline up`, or name the right address with --address or TRUNKLINE_ADDRESS.",
+        )
+        for words, *told in _HANDSHAKES:
+            if words in text:
+                what, advice = told
+                break
+        return Failure(
+            what.format(address=address),
+            advice,
             exit_code=ExitCode.UNREACHABLE,
             reason="UNREACHABLE",
             code=code.name,

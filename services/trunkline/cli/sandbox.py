@@ -31,8 +31,9 @@ def sandbox(
 ) -> None:
     """Serve models that misbehave as their names say.
 
-    It speaks real HTTP in the OpenAI Chat Completions format: the model `ok` answers,
-    `cut-after-40` breaks off, and so on. It needs no network, and its key is no secret.
+    It speaks real HTTP in the formats of OpenAI, Anthropic, Google and Ollama, each at an address
+    of its own: the model `ok` answers, `cut-after-40` breaks off, and so on. It needs no network,
+    and its key is no secret.
     """
     if show:
         _list(as_json=as_json)
@@ -78,14 +79,17 @@ def _announce(running: Sandbox, *, as_json: bool) -> None:
         print_json(
             {
                 "base_url": running.base_url,
+                "addresses": dict(running.addresses),
                 "api_key": running.api_key,
                 "models": [row.example for row in ROWS],
             }
         )
         return
     say(f"The sandbox is serving on {running.base_url}.")
-    say(f"  key     {running.api_key}")
-    say(f"  models  {', '.join(list_names())}")
+    for name, address in running.addresses.items():
+        say(f"  {name:<10}{address}")
+    say(f"  {'key':<10}{running.api_key}")
+    say(f"  {'models':<10}{', '.join(list_names())}")
     say("`trunkline sandbox --list` tells what each model does. Ctrl-C ends it.")
 
 

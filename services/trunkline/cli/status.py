@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from trunkline.cli.failures import Failure
+from trunkline.cli.health import name_check, name_health
 from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson
 from trunkline.cli.output import name_value, note, print_json, print_table, say, to_json
 
@@ -41,13 +43,14 @@ def status(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
         say("No provider is connected.")
         note("Connect one: trunkline connect")
         return
-    columns = ("PROVIDER", "TYPE", "STATE", "CREDENTIAL", "HEALTH", "MODELS", "DEFAULT")
+    columns = ("PROVIDER", "TYPE", "STATE", "CREDENTIAL", "HEALTH", "CHECKED", "MODELS", "DEFAULT")
     print_table(columns, (_row(each, credentials, healths.get(each.name)) for each in providers))
     for each in providers:
         for line in each.notes:
             note(f"{each.name}: {line}")
         health = healths.get(each.name)
-        if health is not None and health.message:
+        # One that is off is not asked any more: what was wrong with it then is no news.
+        if each.enabled and health is not None and health.message:
             note(f"{each.name}: {health.message}")
 
 
@@ -79,7 +82,8 @@ def _row(
         provider.type,
         name_value(state, "CONNECTION_STATE_") if provider.enabled else "off",
         _name_credentials(provider.name, credentials),
-        _name_health(health),
+        name_health(health) if provider.enabled else "",
+        name_check(health, time.time()),
         str(provider.model_count),
         provider.default_model,
     )
@@ -100,21 +104,6 @@ def _name_credentials(provider: str, credentials: list[Credential] | None) -> st
                 f"{name_value(kind, 'CREDENTIAL_KIND_')}, {name_value(state, 'CREDENTIAL_STATE_')}"
             )
     return "; ".join(words)
-
-
-def _name_health(health: ProviderHealth | None) -> str:
-    """Return how a provider fares: its address, then the keys that it refuses."""
-    from trunkline.health.v1 import health_pb2
-    from trunkline.inference.v1 import failure_pb2
-
-    if health is None or health.status == health_pb2.ENDPOINT_STATUS_UNSPECIFIED:
-        return "not known"
-    words = [name_value(health_pb2.EndpointStatus.Name(health.status), "ENDPOINT_STATUS_")]
-    for key in health.credentials:
-        if key.kind != failure_pb2.ERROR_KIND_UNSPECIFIED:
-            kind = name_value(failure_pb2.ErrorKind.Name(key.kind), "ERROR_KIND_")
-            words.append(f"key: {kind}")
-    return ", ".join(words)
 
 
 def _print_json(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ _TIMEOUT_S = 5.0
 # Where services listen that are alone in their process, when nothing else is said.
 _PORTS = {"inference": 50051, "credential": 50052, "catalog": 50053, "health": 50054}
 _YOUNG_OBJECTS = 50_000
+# A proxy of the environment would read the token.
+_CHANNEL_OPTIONS = (("grpc.enable_http_proxy", 0),)
 
 
 def up(
@@ -78,7 +81,11 @@ def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) ->
 
 
 def _run(main: Any) -> None:
-    """Run a program on the fastest loop there is."""
+    """Run a program on the fastest loop there is, with as many open files as are allowed."""
+    # Each chat is two connections, and the usual limit of 1,024 is there to be raised.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         import uvloop
     except ImportError:
@@ -98,7 +105,8 @@ async def _up(source: Source, *, sandbox: bool, as_json: bool) -> None:
     assert isinstance(credential, CredentialService)
     if not as_json:
         _say(f"Trunkline is serving on {suite.address}.")
-    async with _stopping() as stop, grpc.aio.insecure_channel(suite.address) as channel:
+    own = grpc.aio.insecure_channel(suite.own_address, options=_CHANNEL_OPTIONS)
+    async with _stopping() as stop, own as channel:
         token = _admin_token(credential)
         first_chat = FirstChat(channel, token)
         leaving: asyncio.Task[None] | None = None
@@ -178,10 +186,14 @@ def _greet(suite: Suite, credential: CredentialService, connected: list[str] | N
     else:
         _say(f"  providers           {', '.join(connected) or 'none yet'}")
     if connected and "sandbox" in connected:
+        how = "-plaintext"
+        if suite.is_secure:
+            how = '-cacert "${TRUNKLINE_CA_FILE}"'
+            _say("Set TRUNKLINE_CA_FILE to the file of the authority of its certificate.")
         _say("Chat with the sandbox, which needs no key and no network:")
         _say("  trunkline chat --model sandbox/ok Hello")
         _say(
-            f'  TRUNKLINE_TOKEN="$(cat {credential.admin_token_path})" grpcurl -plaintext'
+            f'  TRUNKLINE_TOKEN="$(cat {credential.admin_token_path})" grpcurl {how}'
             " -expand-headers -H 'authorization: Bearer ${TRUNKLINE_TOKEN}'"
             f" -d '{_HELLO}' {suite.address} {_STREAM_CHAT}"
         )

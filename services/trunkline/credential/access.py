@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from trunkline.credential import access_store
 from trunkline.credential.access_token import hash_token, mint_token
+from trunkline.credential.tables import access_outbox
 from trunkline.credential.v1 import access_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, timestamp
-from trunkline.kernel.database import Database, Session
+from trunkline.kernel.database import STORE_FAILURES, Database, Session
 from trunkline.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 from trunkline.kernel.identifiers import new_id
 from trunkline.kernel.log import get_logger
@@ -41,6 +40,8 @@ class Access:
         self._feed = feed
         self._clock = clock
         self._changed = asyncio.Event()
+        # Another process may have issued a token that ends, and be gone by then.
+        database.subscribe(access_outbox.subject, self._notice)
 
     async def issue(
         self, request: access_pb2.IssueAccessTokenRequest
@@ -150,7 +151,7 @@ class Access:
             changed = self._changed
             try:
                 due_ns = await self._end_expired()
-            except SQLAlchemyError as error:
+            except STORE_FAILURES as error:
                 # Every reader of the view looks at the time itself; nobody gets in late.
                 log.error("access_tokens_not_ended", error=type(error).__name__)
                 due_ns = self._clock.time_ns() + int(_LOOK_S * _NANOSECONDS)
@@ -166,8 +167,9 @@ class Access:
         async with self._database.write() as session:
             ended = await access_store.end_expired(session, now)
             due_ns = await access_store.next_expiry_ns(session)
-        self._feed.wake()
-        log.info("access_tokens_ended", token_ids=ended)
+        if ended:
+            self._feed.wake()
+            log.info("access_tokens_ended", token_ids=ended)
         return due_ns
 
     async def _wait(self, changed: asyncio.Event, due_ns: int | None) -> None:
@@ -205,6 +207,10 @@ class Access:
     def _tell(self) -> None:
         """Wake the readers of the view, and the task that ends tokens."""
         self._feed.wake()
+        self._notice()
+
+    def _notice(self) -> None:
+        """Wake the task that ends tokens."""
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -21,9 +21,9 @@ from trunkline.credential.v1 import (
     resolve_pb2,
 )
 from trunkline.credential.vault import Vault
-from trunkline.kernel.database import Database
+from trunkline.kernel.database import Database, DatabaseSettings, choose_database
 from trunkline.kernel.server import Registration
-from trunkline.kernel.service import StartupError, Surroundings
+from trunkline.kernel.service import StartupError, Surroundings, WatchedView
 from trunkline.kernel.watch import Feed
 from trunkline.views.catalog import CatalogView
 
@@ -53,7 +53,9 @@ class CredentialService:
         self._config_dir = process.config_dir
         self._clock = clock
         self._key_source: KeySource | None = None
-        self._database = Database(self.name, process.data_dir, _MIGRATIONS)
+        self._database = choose_database(
+            self.name, process.data_dir, surroundings.source.load(DatabaseSettings), _MIGRATIONS
+        )
         credentials = Feed(
             self._database,
             credential_outbox,
@@ -76,6 +78,16 @@ class CredentialService:
         if self._key_source is None:
             raise RuntimeError("the keyring is not open")
         return self._key_source.describe()
+
+    @property
+    def database(self) -> Database | None:
+        """Return where it keeps what it knows."""
+        return self._database
+
+    @property
+    def views(self) -> tuple[WatchedView, ...]:
+        """Return what it watches at other services."""
+        return (self._catalog.watched,)
 
     async def open(self) -> None:
         """Open the store and the keyring, and make the first admin token if there never was one.

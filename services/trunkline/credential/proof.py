@@ -102,12 +102,13 @@ class Prover:
 
 
 def judge(
-    provider: str, verification: provider_pb2.Verification, *, allow_unverified: bool
+    trial: Trial, verification: provider_pb2.Verification, *, allow_unverified: bool
 ) -> credential_pb2.CredentialState.ValueType:
     """Return the state that a credential is saved in after its verification.
 
     Args:
-        provider: its name, for the error.
+        trial: what was to be proven. A list of models proves an endpoint by coming, whether
+            or not it says anything about a key.
         verification: what its provider said.
         allow_unverified: save it also when the provider cannot be reached or cannot
             tell (decision 1).
@@ -116,8 +117,9 @@ def judge(
         FailedPrecondition: VERIFICATION_FAILED: the provider does not accept it.
         Unavailable: VERIFICATION_IMPOSSIBLE: nothing can be said about it.
     """
-    verdict = verification.verdict
-    if verdict in _PROVEN:
+    provider, verdict = trial.provider, verification.verdict
+    lists = trial.purpose == provider_pb2.PROBE_PURPOSE_LIST_MODELS
+    if verdict in _PROVEN or (lists and verdict == provider_pb2.VERDICT_UNVERIFIABLE):
         return credential_pb2.CREDENTIAL_STATE_VERIFIED
     if verdict in _EXCUSABLE and allow_unverified:
         return credential_pb2.CREDENTIAL_STATE_UNVERIFIED

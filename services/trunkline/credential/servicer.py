@@ -23,6 +23,7 @@ from trunkline.kernel.database import Database
 from trunkline.kernel.errors import InvalidArgument
 from trunkline.kernel.page_token import (
     DEFAULT_PAGE_SIZE,
+    cut_page,
     decode_page_token,
     encode_page_token,
 )
@@ -119,10 +120,10 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
         after = decode_page_token(request.page_token, _CREDENTIAL_KEY)
         async with self._database.read() as session:
             found = await store.page(session, provider=request.provider, after=after, size=size + 1)
-        page, rest = found[:size], found[size:]
+        page, more = cut_page(found, size)
         return save_pb2.ListCredentialsResponse(
             credentials=page,
-            next_page_token=encode_page_token(store.sort_key(page[-1])) if rest else "",
+            next_page_token=encode_page_token(store.sort_key(page[-1])) if more else "",
         )
 
     async def DeleteCredential(
@@ -191,10 +192,10 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
             before=decode_page_token(request.page_token, _TOKEN_KEY),
             size=size + 1,
         )
-        page, rest = found[:size], found[size:]
+        page, more = cut_page(found, size)
         return access_pb2.ListAccessTokensResponse(
             access_tokens=page,
-            next_page_token=encode_page_token(page[-1].id) if rest else "",
+            next_page_token=encode_page_token(page[-1].id) if more else "",
         )
 
     def WatchAccess(

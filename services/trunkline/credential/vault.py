@@ -90,10 +90,9 @@ class Vault:
         provider = await find_provider(self._catalog, draft.provider)
         own = parse_address(draft.base_url) if draft.base_url.strip() else None
         address = own or parse_address(provider.endpoint.base_url)
-        verification = await self._prover.prove(
-            Trial(draft.provider, address, draft.secret, draft.purpose)
-        )
-        state = judge(draft.provider, verification, allow_unverified=draft.allow_unverified)
+        trial = Trial(draft.provider, address, draft.secret, draft.purpose)
+        verification = await self._prover.prove(trial)
+        state = judge(trial, verification, allow_unverified=draft.allow_unverified)
         if not verification.HasField("time"):
             verification.time.CopyFrom(timestamp(self._clock.time_ns()))
         credential = credential_pb2.Credential(

@@ -4,20 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
-from trunkline.health.traffic import Traffic, first_minute, minute_of
+from trunkline.health.state import Finding, Weight, drop_keys, join, note_outcome, note_probe
+from trunkline.health.traffic import Tally, Traffic, first_minute, minute_of
 from trunkline.health.v1 import health_pb2, health_service_pb2
-from trunkline.health.verdict import Kind, judge_outcome, phrase
-from trunkline.inference.v1 import failure_pb2
+from trunkline.health.verdict import judge_outcome
+from trunkline.health.words import shorten
 from trunkline.kernel.clock import timestamp
+
+# As many are kept while they cannot be written, the latest ones.
+MAX_UNSAVED_SNAPSHOTS: Final = 10_000
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One provider: its state without traffic, and its traffic by model."""
+    """One provider: its state without traffic, as it is and as it is kept, and its traffic."""
 
     state: health_pb2.ProviderHealth
+    kept: bytes = b""
     traffic: dict[str, Traffic] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one provider.
+
+    Attributes:
+        state: without traffic.
+        traffic: of the window: each model's counts, with their minute since 1970.
+    """
+
+    state: health_pb2.ProviderHealth
+    traffic: list[tuple[int, health_pb2.TrafficHealth]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A state that is to be saved.
+
+    Attributes:
+        state: without traffic.
+        kept: what it was when it was last read or saved, as it lies in the database. What
+            lies there now is another's, if it is another.
+    """
+
+    state: health_pb2.ProviderHealth
+    kept: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +59,17 @@ class Batch:
 
     Attributes:
         removed: names of providers that are gone.
-        states: to be saved, without traffic.
-        counts: to be saved: the minute since 1970 and what was counted in it.
-        told: to be told, with traffic.
+        changes: states to be saved.
+        counts: to be added to what is kept: the minute since 1970 and what was counted in it.
+        snapshots: to be saved.
+        told: names of providers to be told of.
     """
 
     removed: list[str]
-    states: list[health_pb2.ProviderHealth]
+    changes: list[Change]
     counts: list[tuple[int, health_pb2.TrafficHealth]]
-    told: list[health_pb2.ProviderHealth]
+    snapshots: list[health_pb2.Snapshot]
+    told: list[str]
 
 
 class Board:
@@ -42,18 +77,20 @@ class Board:
 
     Attributes:
         urgent: providers whose status or keys changed since they were last told.
-        stale: providers of which anything changed since they were last told.
-        unsaved: (model, minute) of the counts that changed since they were last saved.
-        unsaved_states: providers whose state changed since it was last saved.
+        stale: providers of which anything but figures of probes changed since then.
+        probed: providers that were probed since then.
         removed: providers that are gone, of which that was not told yet.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        # Counted since it was last saved, by model and minute.
+        self._unsaved: dict[tuple[str, int], Tally] = {}
+        self._unsaved_states: set[str] = set()
+        self._snapshots: list[health_pb2.Snapshot] = []
         self.urgent: set[str] = set()
         self.stale: set[str] = set()
-        self.unsaved: set[tuple[str, int]] = set()
-        self.unsaved_states: set[str] = set()
+        self.probed: set[str] = set()
         self.removed: set[str] = set()
 
     def __contains__(self, provider: str) -> bool:
@@ -62,31 +99,49 @@ class Board:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
+    @property
+    def is_saved(self) -> bool:
+        """Tell whether nothing has changed since everything was last saved."""
+        return not (self._unsaved or self._unsaved_states or self._snapshots or self.removed)
+
     def names(self) -> list[str]:
         """Return the providers by name."""
         return sorted(self._entries)
 
-    def restore(self, state: health_pb2.ProviderHealth) -> None:
-        """Take back a provider's state after a restart."""
-        self._entries[state.provider] = _Entry(state)
+    def restore(self, kept: Kept) -> None:
+        """Take back what is kept of a provider, which may be new here."""
+        self._entries.setdefault(kept.state.provider, _Entry(health_pb2.ProviderHealth()))
+        self.adopt(kept)
 
-    def restore_traffic(self, minute: int, traffic: health_pb2.TrafficHealth) -> None:
-        """Take back the counts of a minute after a restart."""
-        entry = self._entries.get(traffic.model.partition("/")[0])
-        if entry is not None:
-            entry.traffic.setdefault(traffic.model, Traffic()).restore(minute, traffic)
+    def adopt(self, kept: Kept) -> None:
+        """Take over what is kept of a provider, whoever wrote it; one that is not here is not."""
+        name = kept.state.provider
+        entry = self._entries.get(name)
+        # One that went is not the one that came with its name.
+        if entry is None or name in self.removed:
+            return
+        unsaved = name in self._unsaved_states
+        entry.state = join(entry.state, kept.state) if unsaved else _copy(kept.state)
+        entry.kept = kept.state.SerializeToString()
+        for minute, counted in kept.traffic:
+            fresh = self._unsaved.get((counted.model, minute))
+            entry.traffic.setdefault(counted.model, Traffic()).replace(
+                minute, counted, fresh.describe(counted.model) if fresh is not None else None
+            )
 
     def keep_only(self, providers: Collection[str]) -> None:
         """Take over which providers there are."""
         for name in providers:
             if name not in self._entries:
                 self._entries[name] = _Entry(health_pb2.ProviderHealth(provider=name))
-                self._mark(name, urgent=True)
+                self._mark(name, Weight.URGENT)
         for name in [known for known in self._entries if known not in providers]:
             del self._entries[name]
-            for flags in (self.urgent, self.stale, self.unsaved_states):
+            for flags in (self.urgent, self.stale, self.probed, self._unsaved_states):
                 flags.discard(name)
-            self.unsaved = {key for key in self.unsaved if key[0].partition("/")[0] != name}
+            for key in [key for key in self._unsaved if _provider_of(key[0]) == name]:
+                del self._unsaved[key]
+            self._snapshots = [each for each in self._snapshots if each.provider != name]
             self.removed.add(name)
 
     def note(
@@ -105,51 +160,60 @@ class Board:
             now_ns: nanoseconds since 1970.
             is_key: tells whether there is a credential of that id.
         """
+        minute = minute_of(now_ns)
         for outcome in outcomes:
             model = outcome.route.model
-            provider = model.partition("/")[0]
+            provider = _provider_of(model)
             entry = self._entries.get(provider)
             verdict = judge_outcome(outcome)
             if entry is None or verdict is None:
                 continue
-            state = entry.state
-            state.outcome_time.CopyFrom(timestamp(now_ns))
-            changed = False
-            if state.status != verdict.status:
-                state.status = verdict.status
-                state.status_time.CopyFrom(timestamp(now_ns))
-                changed = True
             key_id = outcome.route.credential_id
-            if verdict.key is not None and key_id and is_key(key_id):
-                changed |= _note_key(state, key_id, verdict.key, now_ns)
-            trouble = outcome.kind if verdict.is_fault else failure_pb2.ERROR_KIND_UNSPECIFIED
-            state.message = phrase(trouble, state.credentials)
-            minute = minute_of(now_ns)
-            entry.traffic.setdefault(model, Traffic()).add(
-                minute, outcome, is_fault=verdict.is_fault
+            has_key = bool(key_id) and is_key(key_id)
+            weight = note_outcome(entry.state, outcome, verdict, now_ns, has_key=has_key)
+            fault = verdict.is_fault
+            entry.traffic.setdefault(model, Traffic()).add(minute, outcome, is_fault=fault)
+            self._unsaved.setdefault((model, minute), Tally()).add(outcome, is_fault=fault)
+            self._mark(provider, weight)
+
+    def note_probe(self, finding: Finding, now_ns: int, *, has_key: bool) -> None:
+        """Take in what a probe found, unless its provider was deleted meanwhile.
+
+        Args:
+            finding: of the probe.
+            now_ns: nanoseconds since 1970.
+            has_key: whether its key is still the one that was asked with.
+        """
+        entry = self._entries.get(finding.provider)
+        if entry is None:
+            return
+        self._mark(finding.provider, note_probe(entry.state, finding, now_ns, has_key=has_key))
+        self._snapshots.append(
+            health_pb2.Snapshot(
+                provider=finding.provider,
+                time=timestamp(now_ns),
+                status=finding.answer.status,
+                latency=finding.latency,
+                credential_id=finding.credential_id,
+                verification=shorten(finding.verification),
             )
-            self.unsaved.add((model, minute))
-            self._mark(provider, urgent=changed)
+        )
 
     def drop_keys(self, provider: str, gone: Collection[str]) -> None:
         """Forget how keys fared that are not there any more, or are others now."""
-        state = self._entries[provider].state
-        kept = [key for key in state.credentials if key.credential_id not in gone]
-        if len(kept) == len(state.credentials):
-            return
-        del state.credentials[:]
-        state.credentials.extend(kept)
-        if state.status != health_pb2.ENDPOINT_STATUS_UNREACHABLE:
-            state.message = phrase(failure_pb2.ERROR_KIND_UNSPECIFIED, kept)
-        self._mark(provider, urgent=True)
+        if drop_keys(self._entries[provider].state, gone):
+            self._mark(provider, Weight.URGENT)
 
-    def keys(self, provider: str) -> list[health_pb2.CredentialHealth]:
-        """Return how a provider's keys fare."""
-        return list(self._entries[provider].state.credentials)
+    def state(self, provider: str) -> health_pb2.ProviderHealth | None:
+        """Return a provider's state without traffic, not to be changed; None: it is not here."""
+        entry = self._entries.get(provider)
+        return None if entry is None else entry.state
 
     def forget_old(self, now_ns: int) -> None:
         """Forget the traffic that the window has left behind."""
         since = first_minute(now_ns)
+        for key in [key for key in self._unsaved if key[1] < since]:
+            del self._unsaved[key]
         for name, entry in self._entries.items():
             for model, traffic in list(entry.traffic.items()):
                 if traffic.forget(since):
@@ -157,15 +221,18 @@ class Board:
                 if not traffic:
                     del entry.traffic[model]
 
-    def describe(self, provider: str, now_ns: int) -> health_pb2.ProviderHealth:
+    def describe(
+        self, provider: str, now_ns: int, state: health_pb2.ProviderHealth | None = None
+    ) -> health_pb2.ProviderHealth:
         """Return a provider's state with the traffic of the last 15 minutes.
 
         Args:
             provider: one that is here.
             now_ns: nanoseconds since 1970.
+            state: without traffic; None: as it is now.
         """
         entry = self._entries[provider]
-        described = _copy(entry.state)
+        described = _copy(entry.state if state is None else state)
         since = first_minute(now_ns)
         for model in sorted(entry.traffic):
             traffic = entry.traffic[model].describe(model, since)
@@ -173,75 +240,62 @@ class Board:
                 described.traffic.append(traffic)
         return described
 
-    def take(self, told: Collection[str], now_ns: int) -> Batch:
+    def take(self, told: Collection[str]) -> Batch:
         """Return what is to be written, and take it for written.
 
         Args:
-            told: providers to tell of.
-            now_ns: nanoseconds since 1970.
+            told: providers to tell of; those that are not here are left out.
         """
+        entries = self._entries
         batch = Batch(
             sorted(self.removed),
-            [_copy(self._entries[name].state) for name in sorted(self.unsaved_states)],
             [
-                (minute, self._describe_minute(model, minute))
-                for model, minute in sorted(self.unsaved)
+                Change(_copy(entries[name].state), entries[name].kept)
+                for name in sorted(self._unsaved_states)
             ],
-            [self.describe(name, now_ns) for name in sorted(told)],
+            [
+                (minute, self._unsaved[model, minute].describe(model))
+                for model, minute in sorted(self._unsaved)
+            ],
+            self._snapshots,
+            sorted(name for name in told if name in entries),
         )
-        self.removed.clear()
-        self.unsaved_states.clear()
-        self.unsaved.clear()
-        self.urgent.difference_update(told)
-        self.stale.difference_update(told)
+        self._snapshots = []
+        self._unsaved.clear()
+        for flags in (self.removed, self._unsaved_states):
+            flags.clear()
+        for flags in (self.urgent, self.stale, self.probed):
+            flags.difference_update(told)
         return batch
 
     def put_back(self, batch: Batch) -> None:
         """Mark again what could not be written, as far as it is still there."""
         self.removed.update(batch.removed)
-        self.unsaved_states.update(state.provider for state in batch.states)
-        told = {state.provider for state in batch.told}
-        self.urgent |= told
-        self.stale |= told
-        for flags in (self.unsaved_states, self.urgent, self.stale):
+        self._unsaved_states.update(change.state.provider for change in batch.changes)
+        self.urgent.update(batch.told)
+        self.stale.update(batch.told)
+        for flags in (self._unsaved_states, self.urgent, self.stale):
             flags.intersection_update(self._entries)
-        self.unsaved.update(
-            (counted.model, minute)
-            for minute, counted in batch.counts
-            if counted.model.partition("/")[0] in self._entries
-        )
+        for minute, counted in batch.counts:
+            if _provider_of(counted.model) in self._entries:
+                self._unsaved.setdefault((counted.model, minute), Tally()).merge(counted)
+        kept = [each for each in batch.snapshots if each.provider in self._entries]
+        self._snapshots = [*kept, *self._snapshots][-MAX_UNSAVED_SNAPSHOTS:]
 
-    def _describe_minute(self, model: str, minute: int) -> health_pb2.TrafficHealth:
-        """Return what was counted for a model in one minute."""
-        entry = self._entries[model.partition("/")[0]]
-        return entry.traffic.get(model, Traffic()).describe_minute(model, minute)
-
-    def _mark(self, provider: str, *, urgent: bool) -> None:
+    def _mark(self, provider: str, weight: Weight) -> None:
         """Mark a provider as changed."""
+        self._unsaved_states.add(provider)
+        if weight is Weight.FIGURES:
+            self.probed.add(provider)
+            return
         self.stale.add(provider)
-        self.unsaved_states.add(provider)
-        if urgent:
+        if weight is Weight.URGENT:
             self.urgent.add(provider)
 
 
-def _note_key(
-    state: health_pb2.ProviderHealth, credential_id: str, kind: Kind, now_ns: int
-) -> bool:
-    """Note what an attempt showed of a key; tell whether that is new."""
-    for key in state.credentials:
-        if key.credential_id == credential_id:
-            if key.kind == kind:
-                return False
-            key.kind = kind
-            key.kind_time.CopyFrom(timestamp(now_ns))
-            return True
-    state.credentials.append(
-        health_pb2.CredentialHealth(
-            credential_id=credential_id, kind=kind, kind_time=timestamp(now_ns)
-        )
-    )
-    state.credentials.sort(key=lambda key: key.credential_id)
-    return True
+def _provider_of(model: str) -> str:
+    """Return the provider of `provider/model`."""
+    return model.partition("/")[0]
 
 
 def _copy(state: health_pb2.ProviderHealth) -> health_pb2.ProviderHealth:

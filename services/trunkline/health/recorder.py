@@ -1,29 +1,30 @@
-"""Take in outcomes, keep them, and tell the watchers.
+"""Take in outcomes and probes, keep them, and tell the watchers.
 
-Outcomes are noted in memory and answered from there. One task writes: a change of a
-status or a key at once, counts of traffic every 2 seconds, and it tells of traffic every
-5 seconds for each provider. A process that is killed loses the last moments of its counts.
+What comes is noted in memory and answered from there. One task writes: a change of a
+status, a key or a verdict at once, counts of traffic and figures of probes every 2
+seconds. It tells of traffic every 5 seconds for each provider, and of a probe that changed
+figures only once a minute. A process that is killed loses its last moments.
+
+Where several processes share the database, each follows what the others tell.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from google.protobuf.message import Message
-from sqlalchemy.exc import SQLAlchemyError
-
-from trunkline.health import store
-from trunkline.health.board import Batch, Board
-from trunkline.health.tables import outbox
-from trunkline.health.traffic import first_minute
+from trunkline.health.archive import Archive
+from trunkline.health.board import Board, Kept
+from trunkline.health.roster import Roster
+from trunkline.health.state import Finding
 from trunkline.health.v1 import health_pb2, health_service_pb2
+from trunkline.health.words import Told, read_told
 from trunkline.kernel.clock import Clock
-from trunkline.kernel.database import Database, Session
+from trunkline.kernel.database import STORE_FAILURES, Database
 from trunkline.kernel.errors import NotFound
 from trunkline.kernel.log import get_logger
-from trunkline.kernel.watch import Feed, paged
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
@@ -31,6 +32,8 @@ log = get_logger("trunkline.health")
 
 SAVE_EVERY_S: Final = 2.0
 TELL_EVERY_S: Final = 5.0
+# Shorter than the minute between two probes, whose turns vary a little.
+TELL_FIGURES_EVERY_S: Final = 50.0
 _TICK_S: Final = 1.0
 
 
@@ -42,9 +45,6 @@ class Recorder:
         catalog: the view of providers.
         credentials: the view of keys.
         clock: tells the time.
-
-    Attributes:
-        feed: of the changes.
     """
 
     def __init__(
@@ -54,29 +54,25 @@ class Recorder:
         credentials: CredentialView,
         clock: Clock,
     ) -> None:
-        self._database = database
-        self._catalog = catalog
-        self._credentials = credentials
+        self._is_shared = database.is_shared
+        self._archive = Archive(database, clock)
         self._clock = clock
         self._board = Board()
         self._writing = asyncio.Lock()
         self._wanted = asyncio.Event()
+        self._roster = Roster(catalog, credentials, self._board, self._wanted.set)
         self._saved_at = clock.monotonic()
         self._told_at: dict[str, float] = {}
-        self.feed = Feed(
-            database, outbox, health_service_pb2.WatchHealthResponse, self._collect_pages
-        )
-        self._views_changed = False
-        catalog.on_change(self._notice_views)
-        credentials.on_change(self._notice_views)
+        self._revision = 0
+        # Providers of which another process told.
+        self._heard: set[str] = set()
 
     async def load(self) -> None:
         """Read what was kept before a restart."""
-        async with self._database.read() as session:
-            for state in await store.all_states(session):
-                self._board.restore(state)
-            for minute, traffic in await store.all_traffic(session):
-                self._board.restore_traffic(minute, traffic)
+        contents = await self._archive.load()
+        self._revision = contents.revision
+        for kept in contents.kept:
+            self._board.restore(kept)
 
     async def note(self, outcomes: Sequence[health_service_pb2.Outcome]) -> None:
         """Note what attempts came to.
@@ -84,11 +80,23 @@ class Recorder:
         Raises:
             Unavailable: PEER_UNAVAILABLE: which providers there are was never known.
         """
-        await self._know_providers()
-        self._follow_views()
-        self._board.note(outcomes, self._clock.time_ns(), self._is_key)
+        await self._roster.wait_known()
+        self._board.note(outcomes, self._clock.time_ns(), self._roster.is_key)
         if self._board.urgent:
             self._wanted.set()
+
+    def note_probe(self, finding: Finding) -> None:
+        """Note what a probe found that has just ended."""
+        self._roster.follow()
+        has_key = bool(finding.credential_id) and self._roster.is_key(finding.credential_id)
+        self._board.note_probe(finding, self._clock.time_ns(), has_key=has_key)
+        if self._board.urgent:
+            self._wanted.set()
+
+    def state(self, provider: str) -> health_pb2.ProviderHealth | None:
+        """Return a provider's state without traffic, not to be changed; None: there is none."""
+        self._roster.follow()
+        return self._board.state(provider)
 
     async def get(self, provider: str) -> health_pb2.ProviderHealth:
         """Return how a provider fares.
@@ -97,9 +105,7 @@ class Recorder:
             NotFound: PROVIDER_NOT_FOUND.
             Unavailable: PEER_UNAVAILABLE: whether there is one is not known.
         """
-        if provider not in self._board:
-            await self._catalog.follower.wait_ready()
-        self._follow_views()
+        await self._roster.wait_known(provider)
         if provider not in self._board:
             raise NotFound(
                 "PROVIDER_NOT_FOUND",
@@ -118,13 +124,53 @@ class Recorder:
         Raises:
             Unavailable: PEER_UNAVAILABLE: which providers there are was never known.
         """
-        await self._know_providers()
-        self._follow_views()
+        await self._roster.wait_known()
         now_ns = self._clock.time_ns()
         names = [name for name in self._board.names() if after is None or name > after]
         return [self._board.describe(name, now_ns) for name in names[:size]]
 
+    async def follow(self, after_revision: int) -> AsyncGenerator[Told, None]:
+        """Yield how everything fares, then every change.
+
+        Args:
+            after_revision: the last one that the reader has; 0: none.
+        """
+        # What comes whole is what is kept.
+        await self.flush()
+        async with contextlib.aclosing(self._archive.follow(after_revision)) as messages:
+            async for message in messages:
+                yield message
+
     async def run(self) -> None:
+        """Write and tell what is due, and hear of what others wrote, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_writer())
+            if self._is_shared:
+                tasks.create_task(self._hear())
+
+    async def write_due(self) -> None:
+        """Write and tell once what is due now."""
+        await self._take_over_heard()
+        self._roster.follow()
+        board = self._board
+        board.forget_old(self._clock.time_ns())
+        due = self._list_due(board.stale, TELL_EVERY_S)
+        due |= self._list_due(board.probed, TELL_FIGURES_EVERY_S)
+        save = not board.is_saved and self._clock.monotonic() - self._saved_at >= SAVE_EVERY_S
+        if board.urgent or board.removed or due or save:
+            await self._write(board.urgent | due)
+
+    async def flush(self) -> None:
+        """Write everything that is not written yet, as far as that can be done."""
+        async with self._writing:
+            pass  # what is being written now counts as saved already
+        try:
+            if not self._board.is_saved:
+                await self._write(set(self._board.urgent))
+        except STORE_FAILURES as error:
+            log.error("health_not_written", error=type(error).__name__)
+
+    async def _run_writer(self) -> None:
         """Write and tell what is due, until cancelled."""
         while True:
             try:
@@ -135,120 +181,69 @@ class Recorder:
             self._wanted.clear()
             try:
                 await self.write_due()
-            except SQLAlchemyError as error:
+            except STORE_FAILURES as error:
                 log.error("health_not_written", error=type(error).__name__)
                 await asyncio.sleep(_TICK_S)
 
-    async def write_due(self) -> None:
-        """Write and tell once what is due now."""
-        self._follow_views()
-        board, now = self._board, self._clock.monotonic()
-        board.forget_old(self._clock.time_ns())
-        due = {
-            name
-            for name in board.stale
-            if now - self._told_at.get(name, -TELL_EVERY_S) >= TELL_EVERY_S
-        }
-        save = bool(board.unsaved) and now - self._saved_at >= SAVE_EVERY_S
-        if board.urgent or board.removed or due or save:
-            await self._write(board.urgent | due)
+    async def _hear(self) -> None:
+        """Notice of which providers other processes told, until cancelled."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._archive.follow(self._revision)) as told:
+                    async for message in told:
+                        self._hear_of(message)
+            except STORE_FAILURES:
+                # The log has it from the database itself.
+                await asyncio.sleep(_TICK_S)
 
-    async def flush(self) -> None:
-        """Write everything that is not written yet, before an end that nothing may hold up."""
-        board = self._board
-        try:
-            if board.unsaved or board.unsaved_states or board.removed:
-                await self._write(set(board.urgent))
-        except SQLAlchemyError as error:
-            log.error("health_not_written", error=type(error).__name__)
+    def _hear_of(self, message: Told) -> None:
+        """Notice one message of the feed."""
+        told = read_told(message)
+        self._revision = max(self._revision, told.revision)
+        if told.HasField("heartbeat") or self._archive.is_own(told.revision):
+            return
+        # A snapshot comes when too much was missed. What is deleted the catalog tells of.
+        self._heard.update(state.provider for state in told.snapshot_page.healths)
+        if told.HasField("health"):
+            self._heard.add(told.health.provider)
+        self._wanted.set()
+
+    async def _take_over_heard(self) -> None:
+        """Take over what other processes wrote."""
+        if not self._heard:
+            return
+        async with self._writing:
+            heard, self._heard = self._heard, set()
+            try:
+                kept = await self._archive.read(heard)
+            except BaseException:
+                self._heard |= heard
+                raise
+            self._adopt(kept)
 
     async def _write(self, told: set[str]) -> None:
         """Write what changed, and tell of the named providers and of those that are gone."""
         async with self._writing:
-            now_ns = self._clock.time_ns()
-            batch = self._board.take(told.intersection(self._board.names()), now_ns)
+            batch = self._board.take(told)
             try:
-                async with self._database.write() as session:
-                    for name in batch.removed:
-                        await store.delete_provider(session, name)
-                    for state in batch.states:
-                        await store.put_state(session, state)
-                    for minute, counted in batch.counts:
-                        await store.put_traffic(session, minute, counted)
-                    await store.delete_traffic(session, first_minute(now_ns))
-                    await outbox.append(session, *_changes(batch))
+                kept = await self._archive.write(batch, self._board)
             except BaseException:
                 self._board.put_back(batch)
                 raise
             now = self._saved_at = self._clock.monotonic()
-            self._told_at.update((state.provider, now) for state in batch.told)
+            self._told_at.update(dict.fromkeys(batch.told, now))
             for name in batch.removed:
                 self._told_at.pop(name, None)
-        if batch.told or batch.removed:
-            self.feed.wake()
+            self._adopt(kept)
 
-    async def _know_providers(self) -> None:
-        """Wait for the first view of the catalog, unless an older one is remembered.
+    def _adopt(self, kept: Sequence[Kept]) -> None:
+        """Take over what is kept of providers now."""
+        for each in kept:
+            self._board.adopt(each)
+            # Another process may not have heard yet that a key is gone.
+            self._roster.drop_keys(each.state.provider)
 
-        Raises:
-            Unavailable: PEER_UNAVAILABLE.
-        """
-        if not self._board:
-            await self._catalog.follower.wait_ready()
-
-    def _notice_views(self) -> None:
-        """Have a change of the views followed."""
-        self._views_changed = True
-        self._wanted.set()
-
-    def _is_key(self, credential_id: str) -> bool:
-        """Tell whether there is a credential, as far as that is known."""
-        return (
-            not self._credentials.follower.is_ready
-            or self._credentials.get(credential_id) is not None
-        )
-
-    def _follow_views(self) -> None:
-        """Take over which providers and keys there are, when that has changed."""
-        if not self._views_changed:
-            return
-        self._views_changed = False
-        if self._catalog.follower.is_ready:
-            self._board.keep_only(self._catalog.providers.keys())
-        if not self._credentials.follower.is_ready:
-            return
-        for provider in self._board.names():
-            gone = {
-                key.credential_id for key in self._board.keys(provider) if self._is_other_key(key)
-            }
-            if gone:
-                self._board.drop_keys(provider, gone)
-
-    def _is_other_key(self, key: health_pb2.CredentialHealth) -> bool:
-        """Tell whether a credential is gone, or has another secret than the one that was used."""
-        credential = self._credentials.get(key.credential_id)
-        return (
-            credential is None
-            or credential.update_time.ToNanoseconds() > key.kind_time.ToNanoseconds()
-        )
-
-    async def _collect_pages(self, session: Session) -> list[Message]:
-        """Return the state of every provider, in pages of at most 1 MiB.
-
-        From memory, which is never behind the revision that the session reads.
-        """
-        del session
-        now_ns = self._clock.time_ns()
-        return paged(
-            health_service_pb2.HealthPage,
-            "healths",
-            [self._board.describe(name, now_ns) for name in self._board.names()],
-        )
-
-
-def _changes(batch: Batch) -> list[health_service_pb2.WatchHealthResponse]:
-    """Return what the watchers are told of a batch."""
-    return [
-        *(health_service_pb2.WatchHealthResponse(deleted_provider=name) for name in batch.removed),
-        *(health_service_pb2.WatchHealthResponse(health=state) for state in batch.told),
-    ]
+    def _list_due(self, names: set[str], every_s: float) -> set[str]:
+        """Return those of some providers that were not told of for so many seconds."""
+        now = self._clock.monotonic()
+        return {name for name in names if now - self._told_at.get(name, now - every_s) >= every_s}

@@ -8,12 +8,22 @@ from typing import Any, Final, cast
 
 import grpc
 
+from trunkline.health.history import History
+from trunkline.health.prober import Prober
 from trunkline.health.recorder import Recorder
 from trunkline.health.v1 import health_service_pb2, health_service_pb2_grpc
-from trunkline.kernel.page_token import DEFAULT_PAGE_SIZE, decode_page_token, encode_page_token
+from trunkline.health.words import may_read_words, withhold, withhold_healths, without_words
+from trunkline.kernel.call import current_caller
+from trunkline.kernel.page_token import (
+    DEFAULT_PAGE_SIZE,
+    cut_page,
+    decode_page_token,
+    encode_page_token,
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_MAX_CHECKED: Final = 100
 _PROVIDER_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -21,11 +31,15 @@ class HealthServicer(health_service_pb2_grpc.HealthServiceServicer):
     """Answers how providers fare.
 
     Args:
-        recorder: the domain.
+        recorder: how providers fare.
+        history: how they fared.
+        prober: finds out.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, history: History, prober: Prober) -> None:
         self._recorder = recorder
+        self._history = history
+        self._prober = prober
 
     async def GetHealth(
         self, request: health_service_pb2.GetHealthRequest, context: Context
@@ -33,6 +47,8 @@ class HealthServicer(health_service_pb2_grpc.HealthServiceServicer):
         """Tell how one provider fares."""
         del context
         health = await self._recorder.get(request.provider)
+        if not may_read_words(current_caller()):
+            withhold_healths((health,))
         return health_service_pb2.GetHealthResponse(health=health)
 
     async def ListHealth(
@@ -44,11 +60,42 @@ class HealthServicer(health_service_pb2_grpc.HealthServiceServicer):
         healths = await self._recorder.page(
             after=decode_page_token(request.page_token, _PROVIDER_KEY), size=size + 1
         )
-        more = len(healths) > size
+        if not may_read_words(current_caller()):
+            withhold_healths(healths)
+        page, more = cut_page(healths, size)
         return health_service_pb2.ListHealthResponse(
-            healths=healths[:size],
-            next_page_token=encode_page_token(healths[size - 1].provider) if more else "",
+            healths=page, next_page_token=encode_page_token(page[-1].provider) if more else ""
         )
+
+    async def ListSnapshots(
+        self, request: health_service_pb2.ListSnapshotsRequest, context: Context
+    ) -> health_service_pb2.ListSnapshotsResponse:
+        """Page through past probes."""
+        del context
+        if request.provider:
+            await self._recorder.get(request.provider)
+        response = await self._history.page(request)
+        if not may_read_words(current_caller()):
+            withhold(snapshot.verification for snapshot in response.snapshots)
+        return response
+
+    async def CheckNow(
+        self, request: health_service_pb2.CheckNowRequest, context: Context
+    ) -> health_service_pb2.CheckNowResponse:
+        """Probe at once, and tell what is found."""
+        del context
+        if request.provider:
+            await self._recorder.get(request.provider)
+            await self._prober.check(request.provider)
+        else:
+            await self._prober.check_all()
+        # The share of probes that were answered is counted where they are kept.
+        await self._recorder.flush()
+        if request.provider:
+            healths = [await self._recorder.get(request.provider)]
+        else:
+            healths = await self._recorder.page(after=None, size=_MAX_CHECKED)
+        return health_service_pb2.CheckNowResponse(healths=healths)
 
     async def ReportOutcomes(
         self, request: health_service_pb2.ReportOutcomesRequest, context: Context
@@ -63,8 +110,8 @@ class HealthServicer(health_service_pb2_grpc.HealthServiceServicer):
     ) -> AsyncIterator[health_service_pb2.WatchHealthResponse]:
         """Send how everything fares, then every change."""
         del context
+        messages = self._recorder.follow(request.after_revision)
+        if not may_read_words(current_caller()):
+            messages = without_words(messages)
         # Changes come as the bytes that the outbox holds, which the listener passes on.
-        return cast(
-            AsyncIterator[health_service_pb2.WatchHealthResponse],
-            self._recorder.feed.follow(request.after_revision),
-        )
+        return cast(AsyncIterator[health_service_pb2.WatchHealthResponse], messages)

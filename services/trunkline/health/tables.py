@@ -5,10 +5,11 @@ Times are integer nanoseconds since 1970, minutes integer minutes since 1970.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlalchemy import BigInteger, Column, Index, LargeBinary
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from trunkline.kernel.lease import declare_leases
 from trunkline.kernel.outbox import Outbox
 
 
@@ -46,4 +47,25 @@ class TrafficRow(Tables, table=True):
     tally: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class SnapshotRow(Tables, table=True):
+    """What one probe found.
+
+    Attributes:
+        time_ns: when it was made.
+        provider: of the provider.
+        status: of its address, as in the contract.
+        snapshot: a serialised Snapshot.
+    """
+
+    __tablename__ = "snapshot"
+    # By time for a list of all, and by provider for its own and for its uptime.
+    __table_args__ = (Index("ix_snapshot_provider", "provider", "time_ns", "status"),)
+
+    time_ns: int = Field(sa_type=BigInteger, primary_key=True)
+    provider: str = Field(primary_key=True)
+    status: int
+    snapshot: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 outbox = Outbox(Tables.metadata)
+leases = declare_leases(Tables.metadata)

@@ -101,9 +101,20 @@ class Traffic:
         """Count an outcome in a minute since 1970."""
         self._minutes.setdefault(minute, Tally()).add(outcome, is_fault=is_fault)
 
-    def restore(self, minute: int, traffic: health_pb2.TrafficHealth) -> None:
-        """Take back what was counted in a minute before a restart."""
-        self._minutes.setdefault(minute, Tally()).merge(traffic)
+    def replace(
+        self, minute: int, kept: health_pb2.TrafficHealth, unsaved: health_pb2.TrafficHealth | None
+    ) -> None:
+        """Take over what is kept of a minute, whoever counted it.
+
+        Args:
+            minute: since 1970.
+            kept: at rest.
+            unsaved: what was counted here and is not among it yet; None: nothing.
+        """
+        tally = self._minutes[minute] = Tally()
+        tally.merge(kept)
+        if unsaved is not None:
+            tally.merge(unsaved)
 
     def forget(self, before: int) -> bool:
         """Forget the minutes before one; tell whether there were any."""
@@ -111,10 +122,6 @@ class Traffic:
         for minute in old:
             del self._minutes[minute]
         return bool(old)
-
-    def describe_minute(self, model: str, minute: int) -> health_pb2.TrafficHealth:
-        """Return what was counted in one minute."""
-        return self._minutes.get(minute, Tally()).describe(model)
 
     def describe(self, model: str, since: int) -> health_pb2.TrafficHealth:
         """Return what was counted from a minute on."""

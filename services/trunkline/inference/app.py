@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
+from trunkline.inference.adapters.adapter import Adapter
+from trunkline.inference.adapters.anthropic import AnthropicAdapter
+from trunkline.inference.adapters.google import GoogleAdapter
+from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.keys import Keys
 from trunkline.inference.outcomes import Outcomes
@@ -12,14 +17,24 @@ from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs
 from trunkline.inference.servicer import InferenceServicer
 from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.transport import Transport
+from trunkline.inference.transport import Transport, parse_proxy
 from trunkline.inference.v1 import inference_service_pb2_grpc, provider_pb2_grpc
+from trunkline.kernel.database import Database
 from trunkline.kernel.server import Registration
-from trunkline.kernel.service import Surroundings
+from trunkline.kernel.service import Surroundings, WatchedView
+from trunkline.kernel.settings import SettingsError, Source
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
 _TICK_S = 1.0
+
+# One of each serves all attempts.
+_ADAPTERS: tuple[Adapter, ...] = (
+    AnthropicAdapter(),
+    GoogleAdapter(),
+    OllamaAdapter(),
+    OpenAIAdapter(),
+)
 
 
 class InferenceService:
@@ -27,6 +42,9 @@ class InferenceService:
 
     Args:
         surroundings: what the process gives.
+
+    Raises:
+        SettingsError: a setting has a value that it cannot have.
     """
 
     name = "inference"
@@ -35,11 +53,8 @@ class InferenceService:
         clock = surroundings.clock
         credential_channel = surroundings.channel("credential")
         self.settings = settings = surroundings.source.load(InferenceSettings)
-        adapters = {adapter.format: adapter for adapter in (OpenAIAdapter(),)}
-        self._transport = Transport(
-            connections_per_origin=settings.connections_per_provider,
-            extra_ca=settings.provider_ca_file,
-        )
+        adapters = {adapter.format: adapter for adapter in _ADAPTERS}
+        self._transport = _open_transport(surroundings.source, settings)
         self._catalog = CatalogView(surroundings.channel("catalog"), clock)
         self._credentials = CredentialView(
             credential_channel,
@@ -69,6 +84,16 @@ class InferenceService:
             clock,
             settings.connect_s,
         )
+
+    @property
+    def database(self) -> Database | None:
+        """Return nothing: MEMORY runs have no store."""
+        return None
+
+    @property
+    def views(self) -> tuple[WatchedView, ...]:
+        """Return what it watches at other services."""
+        return (self._catalog.watched, self._credentials.watched)
 
     async def open(self) -> None:
         """Open nothing: MEMORY runs have no store."""
@@ -106,3 +131,30 @@ class InferenceService:
         while True:
             await asyncio.sleep(_TICK_S)
             self.runs.expire()
+
+
+def _open_transport(source: Source, settings: InferenceSettings) -> Transport:
+    """Return the transport to providers.
+
+    Raises:
+        SettingsError: the file of certificate authorities cannot be used.
+    """
+    proxy = None
+    if settings.provider_proxy is not None:
+        proxy = parse_proxy(
+            settings.provider_proxy.get_secret_value(), settings.provider_proxy_except
+        )
+    try:
+        return Transport(
+            connections_per_origin=settings.connections_per_provider,
+            extra_ca=settings.provider_ca_file,
+            proxy=proxy,
+        )
+    except OSError as error:
+        is_read = isinstance(error, ssl.SSLError)
+        wrong = "it holds no certificate" if is_read else f"{error.strerror or error}"
+        raise SettingsError(
+            f"The setting provider_ca_file ({source.origin('provider_ca_file')}) is wrong:"
+            f" {settings.provider_ca_file}: {wrong}.",
+            "Name a file of certificates in PEM that this user can read, or leave the setting out.",
+        ) from None

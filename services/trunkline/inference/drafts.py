@@ -157,6 +157,25 @@ class Drafts:
                 )
             )
 
+    def provider_part(
+        self, block: int, issuer: message_pb2.Provenance, kind: str, data_json: str
+    ) -> None:
+        """Note a whole block that means something to its provider only.
+
+        Args:
+            block: the block, which holds nothing else.
+            issuer: who made it.
+            kind: the block's type in the issuer's words.
+            data_json: the block itself as JSON text, not empty.
+        """
+        parts = [
+            event_pb2.ProviderPartDelta(block=block, data_json=piece) for piece in _split(data_json)
+        ]
+        parts[0].issuer.CopyFrom(issuer)
+        parts[0].type = kind
+        parts[-1].last = True
+        self._pending += [event_pb2.ChatEvent(provider_part_delta=part) for part in parts]
+
     def citation(self, block: int, citation: message_pb2.Citation) -> None:
         """Note a source that a block of text leans on."""
         self._pending.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trunkline.inference.transport import Broken, Silent, TransportFault, Unsendable
+from datetime import timedelta
+
+from trunkline.inference.transport import Broken, NoPlace, Silent, TransportFault, Unsendable
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.kernel.errors import (
     FailedPrecondition,
@@ -20,6 +22,8 @@ _NO_FALLBACK = {
     failure_pb2.ERROR_KIND_SILENT,
     failure_pb2.ERROR_KIND_BROKEN_STREAM,
 }
+
+_PLACE_WAIT = timedelta(seconds=1)
 
 # Without a reply: nobody was there, or the request could not be sent.
 _NEVER_ASKED = {failure_pb2.ERROR_KIND_UNREACHABLE, failure_pb2.ERROR_KIND_INVALID_REQUEST}
@@ -52,6 +56,19 @@ def from_fault(fault: TransportFault) -> failure_pb2.AttemptFailure:
         case _:
             kind = failure_pb2.ERROR_KIND_UNREACHABLE
     return failure_pb2.AttemptFailure(kind=kind, message=fault.message)
+
+
+def to_limit(fault: NoPlace) -> ResourceExhausted:
+    """Return the error for a request that found no connection free: a limit of ours.
+
+    It says nothing about the provider, which was not asked, and so is no failure of an attempt.
+    """
+    return ResourceExhausted(
+        "LIMIT_REACHED",
+        f"{fault.limit} connections to the provider are in use, which is the most.",
+        metadata={"limit": str(fault.limit), "subject": "provider"},
+        retry_after=_PLACE_WAIT,
+    )
 
 
 def usage_of_failed(failure: failure_pb2.AttemptFailure) -> result_pb2.Usage:

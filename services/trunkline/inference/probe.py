@@ -13,9 +13,16 @@ import httpx
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
+from trunkline.inference.endings import to_limit
 from trunkline.inference.keys import Keys
 from trunkline.inference.terms import Owner
-from trunkline.inference.transport import AddressForbidden, Broken, Transport, TransportFault
+from trunkline.inference.transport import (
+    AddressForbidden,
+    Broken,
+    NoPlace,
+    Transport,
+    TransportFault,
+)
 from trunkline.inference.v1 import provider_pb2, provider_pb2_grpc
 from trunkline.kernel.address import AddressRefused, check_url, parse_base_url
 from trunkline.kernel.clock import Clock, timestamp
@@ -81,6 +88,8 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             reply = await self._send(adapter.build_probe(target, purpose), timeout)
         except AddressForbidden as forbidden:
             raise refused(forbidden.rule, forbidden.message, forbidden.advice) from None
+        except NoPlace as fault:
+            raise to_limit(fault) from None
         except TransportFault as fault:
             response.verification.verdict = (
                 provider_pb2.VERDICT_NOT_FOUND

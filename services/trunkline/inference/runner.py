@@ -14,13 +14,13 @@ from trunkline.inference.adapters.adapter import (
     Target,
 )
 from trunkline.inference.attempt import Attempt
-from trunkline.inference.endings import broken, from_fault, to_error, usage_of_failed
+from trunkline.inference.endings import broken, from_fault, to_error, to_limit, usage_of_failed
 from trunkline.inference.keys import Keys
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.plan import Candidate, choose
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.transport import Exchange, Transport, TransportFault
+from trunkline.inference.transport import Exchange, NoPlace, Transport, TransportFault
 from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
 from trunkline.inference.waits import Deadlines, settle_waits
 from trunkline.kernel.clock import Clock
@@ -164,6 +164,8 @@ class Runner:
             else:
                 exchange.close()
             return completed
+        except NoPlace as fault:
+            raise to_limit(fault) from None
         except TransportFault as fault:
             raise ProviderFailed(from_fault(fault)) from None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 
 from google.rpc import status_pb2
 
-from trunkline.inference.journal.memory import MemoryJournal
+from trunkline.inference.journal.memory import Allowance, MemoryJournal
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Owner, Terms
@@ -31,6 +32,12 @@ from trunkline.kernel.log import get_logger
 log = get_logger("trunkline.run")
 
 _RETRY_AFTER = timedelta(seconds=1)
+
+# What is said is held twice: as events, and as the answer that they come to.
+_COPIES = 2
+_LEAST_UNTAKEN = 16 * 1024
+# Who has not read the end of a run so long after it stands still.
+_STALLED_NS = 5_000_000_000
 
 # Asks providers until the run has its answer, and ends it; raises what ends it otherwise.
 Carry = Callable[[Run], Awaitable[None]]
@@ -55,6 +62,7 @@ class Runs:
         self._size = 0
         self._room_at = settings.journal_total_bytes
         self._draining = False
+        self._allowance = Allowance(settings.journal_untaken_bytes)
         # In the order of their ends, which is that of their times to go.
         self._ended: deque[Run] = deque()
         # Bound once: the lazy logger costs as much as the line.
@@ -75,7 +83,7 @@ class Runs:
         settings = self._settings
         journal = MemoryJournal(
             self._clock,
-            untaken_bytes=settings.journal_untaken_bytes,
+            allowance=self._allowance,
             kept_bytes=settings.journal_run_bytes,
             count=self._count,
         )
@@ -83,6 +91,7 @@ class Runs:
         self._runs[run.id] = run
         self._live.add(run)
         self._live_of[terms.owner.principal] += 1
+        self._share_out()
         run.begin()
         if terms.in_parts:
             # A context of its own: what bounds the call that began it does not bound the run.
@@ -223,6 +232,7 @@ class Runs:
     def _note_end(self, run: Run) -> None:
         """Take a run that has ended out of those that go on, and write its line."""
         self._live.discard(run)
+        self._share_out()
         self._ended.append(run)
         self._count(run.answer_bytes)
         principal = run.terms.owner.principal
@@ -240,6 +250,13 @@ class Runs:
             ms=(run.ended_ns - run.created_ns) // 1_000_000,
         )
 
+    def _share_out(self) -> None:
+        """Let the runs that go on hold together no more than all may, though nobody read them."""
+        settings = self._settings
+        share = settings.journal_total_bytes // (_COPIES * len(self._live) or 1)
+        least = min(_LEAST_UNTAKEN, settings.journal_untaken_bytes)
+        self._allowance.untaken_bytes = max(least, min(share, settings.journal_untaken_bytes))
+
     def _count(self, size: int) -> None:
         """Keep what all runs hold within its bound."""
         self._size += size
@@ -247,20 +264,32 @@ class Runs:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget the ended runs that nobody reads, oldest end first, then taken events."""
+        """Forget what is missed least, until all is within its bound."""
         bound = self._settings.journal_total_bytes
-        runs = self._runs.values()
-        for run in sorted(filter(_is_over, runs), key=lambda run: run.ended_ns):
-            self._forget(run)
+        for relief in self._reliefs():
+            relief()
             if self._size <= bound:
                 break
-        else:
-            for run in sorted(runs, key=lambda run: run.journal.size, reverse=True):
-                run.journal.trim(0)
-                if self._size <= bound:
-                    break
         # Where nothing can be forgotten, looking again with every event would not help.
         self._room_at = max(bound, self._size + bound // 64)
+
+    def _reliefs(self) -> Iterator[Callable[[], None]]:
+        """Yield what can be forgotten, each a step, what is missed least first.
+
+        Ended runs that nobody reads, oldest end first; events that were taken; ended runs whose
+        readers do not read on, who are told that they are too late.
+        """
+        runs = self._runs.values()
+        ended = sorted(filter(_is_over, runs), key=lambda run: run.ended_ns)
+        for run in ended:
+            if not run.readers:
+                yield functools.partial(self._forget, run)
+        for run in sorted(runs, key=lambda run: run.journal.size, reverse=True):
+            yield functools.partial(run.journal.trim, 0)
+        late = self._clock.time_ns() - _STALLED_NS
+        for run in ended:
+            if run.readers and run.ended_ns < late:
+                yield functools.partial(self._forget, run)
 
     def _forget(self, run: Run) -> None:
         """Keep nothing of what was said in a run."""
@@ -269,8 +298,8 @@ class Runs:
 
 
 def _is_over(run: Run) -> bool:
-    """Tell whether a run has ended, nobody reads it, and something of it is kept."""
-    return not run.is_live and not run.readers and bool(run.journal.size)
+    """Tell whether a run has ended and something of it is kept."""
+    return not run.is_live and bool(run.journal.size)
 
 
 def own(caller: Caller, on_behalf_of: str) -> Owner:

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from trunkline.inference import transcript, unserved
-from trunkline.inference.pages import cut_message
+from trunkline.inference.pages import PAGE_BYTES, cut_message
 from trunkline.inference.run import Run
 from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs, own
@@ -24,13 +24,17 @@ from trunkline.inference.v1 import (
     inference_service_pb2_grpc,
     run_pb2,
 )
+from trunkline.kernel.bounds import read_time
 from trunkline.kernel.call import current_call, current_caller
+from trunkline.kernel.clock import to_seconds
 from trunkline.kernel.errors import InvalidArgument, PermissionDenied, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 RUN_ID = "trunkline-run-id"
 _DEFAULT_PAGE = 50
+# What stands around a run in a list.
+_FRAME_BYTES = 8
 _RUN = re.compile(r"run_[0-9A-Za-z]{1,64}")
 
 
@@ -136,9 +140,12 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         before = _read_token(request.page_token)
         if before and not _RUN.fullmatch(before):
             raise _bad_token()
-        since = request.start_time.ToNanoseconds() if request.HasField("start_time") else 0
+        since = 0
+        if request.HasField("start_time"):
+            since = read_time(request.start_time, "start_time")
         size = request.page_size or _DEFAULT_PAGE
         response = run_pb2.ListRunsResponse()
+        room = PAGE_BYTES
         for run in self._runs.newest_first():
             if before and run.id >= before:
                 continue
@@ -150,10 +157,12 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
                 continue
             if request.state and run.state != request.state:
                 continue
-            if len(response.runs) == size:
+            described = run.describe()
+            room -= described.ByteSize() + _FRAME_BYTES
+            if len(response.runs) == size or (room < 0 and response.runs):
                 response.next_page_token = _write_token(response.runs[-1].id)
                 break
-            response.runs.append(run.describe())
+            response.runs.append(described)
         return response
 
     async def _begin(self, request: chat_pb2.ChatRequest, *, unary: bool) -> Run:
@@ -173,11 +182,11 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         settings = self._settings
         grace = 0.0 if unary else settings.run_grace_s
         if request.disconnect.HasField("grace"):
-            grace = request.disconnect.grace.ToTimedelta().total_seconds()
+            grace = to_seconds(request.disconnect.grace)
         total = settings.run_total_s
         remaining = call.remaining() if call is not None else None
         if request.limits.HasField("total"):
-            total = request.limits.total.ToTimedelta().total_seconds()
+            total = to_seconds(request.limits.total)
         elif remaining is not None:
             total = min(total, remaining + grace)
         return self._runs.start(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
+from trunkline.inference.transport import parse_exceptions, parse_proxy
 from trunkline.kernel.settings import Settings
 
 _KIB = 1024
@@ -37,7 +38,8 @@ class InferenceSettings(Settings):
     journal_untaken_bytes: int = Field(
         default=256 * _KIB,
         ge=_KIB,
-        description="Events of a run that no reader has taken, in bytes; then its provider waits.",
+        description="Events of a run that no reader has taken, in bytes; then its provider waits."
+        " Less where many runs go on: at most their part of half of journal_total_bytes.",
     )
     journal_run_bytes: int = Field(
         default=8 * _MIB,
@@ -77,3 +79,27 @@ class InferenceSettings(Settings):
     provider_ca_file: Path | None = Field(
         default=None, description="Further certificate authorities for providers, a PEM file."
     )
+    provider_proxy: SecretStr | None = Field(
+        default=None,
+        description="Outbound proxy to providers, `http://[user:password@]host:port`; unset: none.",
+    )
+    provider_proxy_except: str = Field(
+        default="",
+        description="Hosts asked without the proxy: names with those below, addresses, networks;"
+        " by commas.",
+    )
+
+    @field_validator("provider_proxy")
+    @classmethod
+    def _check_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no address of a proxy."""
+        if value is not None:
+            parse_proxy(value.get_secret_value())
+        return value
+
+    @field_validator("provider_proxy_except")
+    @classmethod
+    def _check_exceptions(cls, value: str) -> str:
+        """Refuse entries that would do nothing."""
+        parse_exceptions(value)
+        return value

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from google.protobuf.duration_pb2 import Duration
-
 from trunkline.inference.plan import Candidate
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import chat_pb2
+from trunkline.kernel.clock import to_seconds
 
-_NANOSECONDS = 1_000_000_000
 _MAX_WAIT_S = 3600.0
 
 
@@ -96,7 +94,7 @@ def settle_waits(terms: Terms, candidate: Candidate, settings: InferenceSettings
         return waits
     limits = terms.request.limits
     asked = {
-        name: _seconds(getattr(limits, name))
+        name: to_seconds(getattr(limits, name))
         for name in ("connect", "first_token", "idle", "attempt")
         if limits.HasField(name)
     }
@@ -109,8 +107,3 @@ def _reasons(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:
     if asked.effort:
         return asked.effort != "none"
     return bool(asked.budget_tokens) or candidate.model.facts.thinking.value
-
-
-def _seconds(duration: Duration) -> float:
-    """Return a protobuf duration in seconds."""
-    return duration.seconds + duration.nanos / _NANOSECONDS

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -61,13 +61,24 @@ class Authority:
 
         Raises:
             OSError: they cannot be read.
-            ValueError: they hold no authority that was made here.
+            ValueError: they hold no authority that was made here; tells why, in words.
         """
-        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        content, shown_content = key.read_bytes(), certificate.read_bytes()
+        try:
+            private = serialization.load_pem_private_key(content, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ValueError(f"{key.name} holds no key, or one under a password") from None
         if not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise ValueError("the key is of another kind")
-        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
-        if shown.public_key() != private.public_key():
+            raise ValueError(f"the key in {key.name} is of another kind")
+        try:
+            shown = x509.load_pem_x509_certificate(shown_content)
+            public = shown.public_key()
+            about = shown.extensions.get_extension_for_class(x509.BasicConstraints).value
+        except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound):
+            raise ValueError(f"{certificate.name} holds no authority's certificate") from None
+        if not about.ca:
+            raise ValueError(f"{certificate.name} holds no authority's certificate")
+        if public != private.public_key():
             raise ValueError("the key is not that of the certificate")
         return cls(shown, private)
 

@@ -7,6 +7,7 @@ rules on where a request may go hold here too (D6, D7, decision 10).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -26,6 +27,8 @@ class Format(StrEnum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    GOOGLE = "google"
+    OLLAMA = "ollama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,10 @@ class CleanedUrl:
 
 
 _REQUEST_PATHS: Final = (
-    ("/chat/completions", Format.OPENAI),
-    ("/messages", Format.ANTHROPIC),
+    (re.compile(r"/chat/completions\Z", re.IGNORECASE), Format.OPENAI),
+    (re.compile(r"/messages\Z", re.IGNORECASE), Format.ANTHROPIC),
+    (re.compile(r"/models/[^/]+:(stream)?generatecontent\Z", re.IGNORECASE), Format.GOOGLE),
+    (re.compile(r"/api/(chat|generate|tags)\Z", re.IGNORECASE), Format.OLLAMA),
 )
 
 
@@ -77,8 +82,8 @@ def clean_base_url(text: str, *, private_allowed: bool = True) -> CleanedUrl:
     check_url(url, private_allowed=private_allowed)
     path, hint = url.path, None
     while (found := _find_request_path(path)) is not None:
-        ending, fmt = found
-        path, hint = path[: -len(ending)].rstrip("/"), hint or fmt
+        start, fmt = found
+        path, hint = path[:start].rstrip("/"), hint or fmt
     if hint is not None:
         notes.append(f"The path of a request was cut from the end; its format is {hint}.")
     if path.lower().endswith("/responses"):
@@ -105,6 +110,10 @@ def _assume_scheme(text: str) -> BaseUrl:
     return parse_base_url(f"https://{text}")
 
 
-def _find_request_path(path: str) -> tuple[str, Format] | None:
-    lowered = path.lower()
-    return next((row for row in _REQUEST_PATHS if lowered.endswith(row[0])), None)
+def _find_request_path(path: str) -> tuple[int, Format] | None:
+    """Return where the path of a request begins at the end of a path, and its format."""
+    for ending, fmt in _REQUEST_PATHS:
+        match = ending.search(path)
+        if match is not None:
+            return match.start(), fmt
+    return None

@@ -7,13 +7,14 @@ restart anything. New files are taken when they fit together; until then the old
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from trunkline.kernel.clock import Clock, to_datetime
@@ -61,6 +62,7 @@ class Certificates:
         chain, key: the files, PEM.
         authority: of what others show; None: they show nothing.
         clock: tells what has ended.
+        check: raises CertificateError for a certificate that is not for us; None: any is.
 
     Attributes:
         bundle: what is in use.
@@ -73,12 +75,20 @@ class Certificates:
     """
 
     def __init__(
-        self, purpose: str, chain: Path, key: Path, authority: Path | None, clock: Clock
+        self,
+        purpose: str,
+        chain: Path,
+        key: Path,
+        authority: Path | None,
+        clock: Clock,
+        *,
+        check: Callable[[Bundle], None] | None = None,
     ) -> None:
         self.purpose = purpose
         self.path = chain
         self._files = (chain, key) if authority is None else (chain, key, authority)
         self._clock = clock
+        self._check = check
         self._state = self._look()
         self.bundle = self._read()
         self.version = 1
@@ -90,15 +100,18 @@ class Certificates:
         Some system calls and no more while nothing changed.
         """
         state = self._look()
-        if state == self._state:
+        # What was in the way may go without a change to the files: a clock that was wrong,
+        # or a mode. And what is in use may end.
+        if state == self._state and not self.trouble and self._now() < self.bundle.end:
             return False
         self._state = state
         try:
             bundle = self._read()
         except CertificateError as error:
             # They may be half written: they change again when they are whole.
+            if error.what != self.trouble:
+                log.warning("certificates_not_taken", purpose=self.purpose, why=error.what)
             self.trouble = error.what
-            log.warning("certificates_not_taken", purpose=self.purpose, why=error.what)
             return False
         self.trouble = ""
         if bundle == self.bundle:
@@ -107,6 +120,10 @@ class Certificates:
         self.version += 1
         log.info("certificates_taken", purpose=self.purpose, until=bundle.end.isoformat())
         return True
+
+    def _now(self) -> datetime:
+        """Return the time."""
+        return to_datetime(self._clock.time_ns())
 
     def _look(self) -> tuple[object, ...]:
         """Return what changes when a file does."""
@@ -132,18 +149,26 @@ class Certificates:
         key = _read_file(key_file)
         try:
             private = serialization.load_pem_private_key(key, password=None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise CertificateError(
                 f"The file {key_file} holds no private key in PEM, or one under a password.",
                 "Write the key there as PKCS#8 PEM without a password.",
             ) from None
         leaf = certificates[0]
-        if _public_bytes(leaf.public_key()) != _public_bytes(private.public_key()):
+        try:
+            public = _public_bytes(leaf.public_key())
+            uris, names = _read_names(leaf)
+        except (ValueError, UnsupportedAlgorithm):
+            raise CertificateError(
+                f"The certificate {chain_file} holds what cannot be read.",
+                "Name the right file, or have it issued anew.",
+            ) from None
+        if public != _public_bytes(private.public_key()):
             raise CertificateError(
                 f"The private key {key_file} is not that of the certificate {chain_file}.",
                 "Give the two files that were made together.",
             )
-        now = to_datetime(self._clock.time_ns())
+        now = self._now()
         start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         if end <= now:
             raise CertificateError(
@@ -160,8 +185,10 @@ class Certificates:
         if authority_files:
             authority = _read_file(authority_files[0])
             _parse(authority_files[0], authority)
-        uris, names = _read_names(leaf)
-        return Bundle(chain, key, authority, uris, names, start, end)
+        bundle = Bundle(chain, key, authority, uris, names, start, end)
+        if self._check is not None:
+            self._check(bundle)
+        return bundle
 
 
 def _read_file(path: Path) -> bytes:

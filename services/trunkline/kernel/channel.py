@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import grpc
 
+from trunkline.kernel import keepalive
 from trunkline.kernel.call import current_call
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.identifiers import new_id
@@ -24,6 +25,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     # Services are reached directly: a proxy of the environment is for others.
     ("grpc.enable_http_proxy", 0),
+    *keepalive.CHANNEL.options,
 )
 
 

@@ -10,6 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The years 1 to 9999, which is what a Timestamp may hold.
+_TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
 
 
 class Clock(Protocol):
@@ -40,6 +42,14 @@ def timestamp(time_ns: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=nanos)
 
 
+def is_time(value: Timestamp) -> bool:
+    """Tell whether a timestamp is within the bounds of its type.
+
+    One that came over the wire need not be, and then its own methods raise ValueError.
+    """
+    return value.seconds in _TIMESTAMP_SECONDS and 0 <= value.nanos < 1_000_000_000
+
+
 def to_datetime(time_ns: int) -> datetime:
     """Return nanoseconds since 1970 as an aware datetime in UTC, cut to microseconds."""
     # In integers: a float of today's nanoseconds is some hundred of them off.
@@ -50,3 +60,12 @@ def duration(seconds: float) -> Duration:
     """Return a span of seconds as a protobuf duration; a negative one as none."""
     whole, nanos = divmod(max(0, int(seconds * 1_000_000_000)), 1_000_000_000)
     return Duration(seconds=whole, nanos=nanos)
+
+
+def to_seconds(value: Duration) -> float:
+    """Return a protobuf duration in seconds.
+
+    Its own `ToTimedelta` raises OverflowError for one that came over the wire and is beyond
+    the bounds of its type.
+    """
+    return value.seconds + value.nanos / 1_000_000_000

@@ -10,6 +10,8 @@ Source: the SPIFFE ID and X.509-SVID specifications (https://spiffe.io/docs/late
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from trunkline.options.v1 import options_pb2
 
 # A call that was begun with the old certificate ends with it: none to a peer takes longer,
 # but for streams of views, which are then followed anew.
-_RENEWAL_GRACE_S: Final = 90.0
+RENEWAL_GRACE_S: Final = 90.0
 
 
 def service_uri(trust_domain: str, service: str) -> str:
@@ -77,15 +79,15 @@ def read_peer(trust_domain: str, services: Iterable[str]) -> Callable[[Context],
         Raises:
             Unauthenticated: TOKEN_INVALID: the certificate is none of the suite's.
         """
-        shown = context.auth_context().get("peer_uri", ())
-        known = [callers[uri] for uri in shown if uri in callers]
-        # Two identities in one certificate are none: which one would be logged?
-        if len(known) != 1:
+        shown = tuple(context.auth_context().get("peer_uri", ()))
+        # A certificate with two URIs is for nobody (X.509-SVID, section 2).
+        caller = callers.get(shown[0]) if len(shown) == 1 else None
+        if caller is None:
             raise Unauthenticated(
                 "TOKEN_INVALID",
                 "The caller's certificate is not for one of the services of this deployment.",
             )
-        return known[0]
+        return caller
 
     return identify
 
@@ -97,23 +99,42 @@ class SecureChannel(grpc.aio.Channel):
         address: `host:port` of its internal listener.
         server_name: the DNS name that its certificate is for.
         certificates: what is shown to it, with the authority that it is checked by.
+        renewal_grace_s: how long, in seconds, calls go on that were begun with a certificate
+            which holds no more.
     """
 
-    def __init__(self, address: str, server_name: str, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        address: str,
+        server_name: str,
+        certificates: Certificates,
+        *,
+        renewal_grace_s: float = RENEWAL_GRACE_S,
+    ) -> None:
         self._address = address
         self._server_name = server_name
         self._certificates = certificates
-        self._version = 0
-        self._channel: grpc.aio.Channel | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._renewal_grace_s = renewal_grace_s
+        self._line: Line | None = None
+        self._former: dict[Line, asyncio.Task[None]] = {}
+        self._is_closed = False
 
-    def current(self) -> tuple[int, grpc.aio.Channel]:
-        """Return the channel that holds now, with the version of what it shows."""
+    def current(self) -> Line:
+        """Return the line that holds now.
+
+        Raises:
+            grpc.aio.UsageError: the channel is closed.
+        """
+        if self._is_closed:
+            raise grpc.aio.UsageError("The channel is closed.")
         version = self._certificates.version
-        if self._channel is None or version != self._version:
-            self._leave(_RENEWAL_GRACE_S)
-            self._channel, self._version = self._open(), version
-        return self._version, self._channel
+        if self._line is None or version != self._line.version:
+            former, self._line = self._line, Line(self._open(), version)
+            if former is not None:
+                ending = asyncio.create_task(former.end(self._renewal_grace_s))
+                self._former[former] = ending
+                ending.add_done_callback(lambda _: self._former.pop(former, None))
+        return self._line
 
     def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
         """Return what calls a method."""
@@ -132,24 +153,33 @@ class SecureChannel(grpc.aio.Channel):
         return _Method(self, "stream_stream", args, kwargs)
 
     async def close(self, grace: float | None = None) -> None:
-        """Close it, and those it was before."""
-        self._leave(grace)
-        for task in self._closing:
-            if grace is None:
-                task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        """Close it, and the lines that it had before, when their calls end or after a grace.
+
+        Args:
+            grace: in seconds; None: none.
+        """
+        self._is_closed = True
+        lines, endings = [*self._former], [*self._former.values()]
+        if self._line is not None:
+            lines.append(self._line)
+            self._line = None
+        for ending in endings:
+            ending.cancel()
+        await asyncio.gather(*endings, return_exceptions=True)
+        # A line whose ending was cut short is still open.
+        await asyncio.gather(*(line.channel.close(grace) for line in lines))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """Return how the connection stands."""
-        return self.current()[1].get_state(try_to_connect)
+        return self.current().channel.get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Wait until it stands otherwise."""
-        await self.current()[1].wait_for_state_change(last_observed_state)
+        await self.current().channel.wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
         """Wait until it is connected."""
-        await self.current()[1].channel_ready()
+        await self.current().channel.channel_ready()
 
     async def __aenter__(self) -> SecureChannel:
         return self
@@ -166,20 +196,51 @@ class SecureChannel(grpc.aio.Channel):
             options=[*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", self._server_name)],
         )
 
-    def _leave(self, grace: float | None) -> None:
-        """Close the channel that holds, once its calls have ended or the grace is over."""
-        if self._channel is None:
-            return
-        task = asyncio.create_task(self._channel.close(grace))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        self._channel = None
+
+class Line:
+    """A channel with one certificate, and the calls on it.
+
+    Args:
+        channel: to the peer.
+        version: of what it shows.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, version: int) -> None:
+        self.channel = channel
+        self.version = version
+        # Weakly: a call that is dropped ends, and must not be held by us.
+        self._calls: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def add(self, call: Any) -> None:
+        """Take a call that was begun on it."""
+        self._calls.add(call)
+
+    async def end(self, grace: float) -> None:
+        """Close it when its calls have ended, at most `grace` seconds from now.
+
+        gRPC's own closing with a grace cannot be cut short: the channel would stay open.
+        """
+        left = {call for call in self._calls if not call.done()}
+        ended = asyncio.Event()
+
+        def forget(call: Any) -> None:
+            left.discard(call)
+            if not left:
+                ended.set()
+
+        for call in list(left):
+            call.add_done_callback(forget)
+        if left:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await ended.wait()
+        await self.channel.close()
 
 
 class _Method:
-    """A method of a stub, bound to whichever channel holds when it is called."""
+    """A method of a stub, bound to whichever line holds when it is called."""
 
-    __slots__ = ("_args", "_bound", "_channel", "_kind", "_kwargs", "_version")
+    __slots__ = ("_args", "_bound", "_channel", "_kind", "_kwargs", "_line")
 
     def __init__(
         self, channel: SecureChannel, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -188,12 +249,14 @@ class _Method:
         self._kind = kind
         self._args = args
         self._kwargs = kwargs
-        self._version = 0
+        self._line: Line | None = None
         self._bound: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        version, channel = self._channel.current()
-        if version != self._version or self._bound is None:
-            self._bound = getattr(channel, self._kind)(*self._args, **self._kwargs)
-            self._version = version
-        return self._bound(*args, **kwargs)
+        line = self._channel.current()
+        if self._line is not line:
+            self._bound = getattr(line.channel, self._kind)(*self._args, **self._kwargs)
+            self._line = line
+        call = self._bound(*args, **kwargs)
+        line.add(call)
+        return call

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 from sqlalchemy import (
+    BigInteger,
     Column,
     Integer,
     LargeBinary,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    table,
     update,
 )
 from sqlmodel import select
@@ -29,6 +32,9 @@ from trunkline.kernel.database import Session
 KEPT_CHANGES = 10_000
 _LIFE_BITS = 22
 _COUNT_BITS = 40
+# SQLite's integers hold 64 bits whatever they are called, and by this name a key is the row's
+# own number.
+_REVISION = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def first_revision() -> int:
@@ -41,6 +47,23 @@ def first_revision() -> int:
     return (secrets.randbits(_LIFE_BITS) << _COUNT_BITS) + 1
 
 
+def renumber(op: Any, counter: str, changes: str) -> None:
+    """Begin a counter anew in a migration, as one that is this database's alone.
+
+    Args:
+        op: Alembic's operations.
+        counter: the table of the counter, wide enough afterwards for every revision.
+        changes: the table of the changes that it numbered, which are dropped: readers get
+            the view whole.
+    """
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column(counter, "value", type_=BigInteger())
+        op.alter_column(changes, "revision", type_=BigInteger())
+    value: Column[int] = Column("value", BigInteger)
+    op.execute(update(table(counter, value)).values(value=first_revision()))
+    op.execute(delete(table(changes)))
+
+
 class Outbox:
     """The outbox of one watch; a service with two watches has two.
 
@@ -48,20 +71,24 @@ class Outbox:
         metadata: of the service's tables, to which the outbox adds its two.
         subject: what the watch tells of, a word that begins the names of the tables.
             Empty: the service has one watch.
+
+    Attributes:
+        subject: what a change is announced as; the name of the counter's table.
     """
 
     def __init__(self, metadata: MetaData, subject: str = "") -> None:
         prefix = f"{subject}_" if subject else ""
+        self.subject = f"{prefix}revision"
         self._counter = Table(
-            f"{prefix}revision",
+            self.subject,
             metadata,
             Column("id", Integer, primary_key=True),
-            Column("value", Integer, nullable=False),
+            Column("value", _REVISION, nullable=False),
         )
         self._changes = Table(
             f"{prefix}outbox",
             metadata,
-            Column("revision", Integer, primary_key=True, autoincrement=False),
+            Column("revision", _REVISION, primary_key=True, autoincrement=False),
             Column("payload", LargeBinary, nullable=False),
         )
 
@@ -76,14 +103,15 @@ class Outbox:
         if not added:
             return
         counter, changes = self._counter, self._changes
-        await session.exec(update(counter).values(value=counter.c.value + len(added)))
-        latest = await self.revision(session)
+        advance = update(counter).values(value=counter.c.value + len(added))
+        latest = (await session.exec(advance.returning(counter.c.value))).scalar_one()
         rows = []
         for revision, change in enumerate(added, latest - len(added) + 1):
             change.revision = revision  # type: ignore[attr-defined] # every Watch…Response has it
             rows.append({"revision": revision, "payload": change.SerializeToString()})
         await session.exec(insert(changes), params=rows)
         await session.exec(delete(changes).where(changes.c.revision <= latest - KEPT_CHANGES))
+        await session.announce(self.subject)
 
     async def revision(self, session: Session) -> int:
         """Return the revision that holds."""

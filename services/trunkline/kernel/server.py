@@ -28,8 +28,10 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
+from trunkline.kernel import keepalive
 from trunkline.kernel.channel import socket_address
 from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.keepalive import KeepAlive
 from trunkline.kernel.policy import MethodPolicy, foreign_policy, read_policy
 from trunkline.kernel.readiness import Readiness
 from trunkline.options.v1 import options_pb2
@@ -64,11 +66,25 @@ class Listener:
         interceptor: the steps.
         internal: it serves services of the suite, and only the methods for them.
         max_message_bytes: the largest request that is read.
+        keep_alive: how soon it is noticed that a client has vanished.
+
+    Attributes:
+        is_internal: as above.
+        is_secure: it speaks TLS, but for its sockets.
+        addresses: where it listens, with the port that was picked in place of 0.
     """
 
-    def __init__(self, interceptor: Interceptor, *, internal: bool, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        interceptor: Interceptor,
+        *,
+        internal: bool,
+        max_message_bytes: int,
+        keep_alive: KeepAlive = keepalive.SERVER,
+    ) -> None:
         self.interceptor = interceptor
-        self._internal = internal
+        self.is_internal = internal
+        self.is_secure = False
         self._services: list[str] = []
         self._server = grpc.aio.server(
             options=[
@@ -76,13 +92,14 @@ class Listener:
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                *keep_alive.options,
             ]
         )
         # One for all services: gRPC asks one handler after the other, on every call.
         self._methods = _Methods()
         self._server.add_generic_rpc_handlers((self._methods,))
         self.health = Readiness()
-        self.address = ""
+        self.addresses: list[str] = []
 
     def add(self, registrations: Iterable[Registration]) -> None:
         """Register servicers, each with the methods that belong on this listener."""
@@ -113,6 +130,11 @@ class Listener:
         for register, servicer, allowed in tools:
             register(servicer, _Collector(self, functools.partial(_foreign, allowed)))
 
+    @property
+    def address(self) -> str:
+        """Return the first address, once it listens."""
+        return self.addresses[0] if self.addresses else ""
+
     async def start(
         self, *addresses: str, credentials: grpc.ServerCredentials | None = None
     ) -> None:
@@ -120,25 +142,27 @@ class Listener:
 
         Args:
             addresses: where.
-            credentials: of TLS; None: in the clear.
+            credentials: of TLS on `host:port`; None: in the clear, as sockets always are.
 
         Raises:
             AddressInUse: an address is taken or not ours to take.
         """
-        port = 0
+        listening = []
         for address in addresses:
-            if not address.startswith("unix:"):
+            is_socket = address.startswith("unix:")
+            if not is_socket:
                 await _check_free(address)
             try:
-                if credentials is None:
+                if credentials is None or is_socket:
                     port = self._server.add_insecure_port(address)
                 else:
                     port = self._server.add_secure_port(address, credentials)
             except RuntimeError as error:
                 raise AddressInUse(address) from error
+            listening.append(address if is_socket else f"{address.rpartition(':')[0]}:{port}")
         await self._server.start()
-        first = addresses[0]
-        self.address = first if first.startswith("unix:") else f"{first.rpartition(':')[0]}:{port}"
+        self.addresses = listening
+        self.is_secure = credentials is not None
 
     async def serving(self) -> None:
         """Tell health that every service of this listener is serving."""
@@ -163,7 +187,7 @@ class Listener:
         wrapped = {}
         for name, handler in handlers.items():
             policy = policies[name]
-            if not (policy.is_internal if self._internal else policy.is_public):
+            if not (policy.is_internal if self.is_internal else policy.is_public):
                 continue
             wrapped[name] = _wrap(self.interceptor, policy, handler)
         if wrapped:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
 
 from trunkline.kernel.clock import Clock
+from trunkline.kernel.database import Database
 from trunkline.kernel.server import Registration
 from trunkline.kernel.settings import ProcessSettings, Source
+from trunkline.kernel.view import Follower
 
 
 class StartupError(Exception):
@@ -44,6 +46,21 @@ class Surroundings:
     channel: Callable[[str], grpc.aio.Channel]
 
 
+@dataclass(frozen=True, slots=True)
+class WatchedView:
+    """A view of another service that a service follows.
+
+    Attributes:
+        name: what it is of.
+        follower: keeps it up to date.
+        max_age_s: the age up to which it is trusted; None: any.
+    """
+
+    name: str
+    follower: Follower
+    max_age_s: float | None = None
+
+
 class Service(Protocol):
     """One of the four.
 
@@ -52,6 +69,14 @@ class Service(Protocol):
     """
 
     name: str
+
+    @property
+    def database(self) -> Database | None:
+        """Return where it keeps what it knows; None: nowhere."""
+
+    @property
+    def views(self) -> Sequence[WatchedView]:
+        """Return what it watches at other services."""
 
     async def open(self) -> None:
         """Open the store; after this the service can answer.

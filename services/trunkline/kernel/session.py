@@ -8,9 +8,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 T = TypeVar("T")
+
+_CHANNEL = "trunkline_"
 
 
 class Session(AsyncSession):
@@ -20,6 +23,22 @@ class Session(AsyncSession):
     statement the driver would lose the connection, and with it the transaction that is
     open on it and the thread that serves it.
     """
+
+    async def announce(self, subject: str) -> None:
+        """Let other processes that share the database hear of a change, when it is committed.
+
+        Args:
+            subject: what changed, as they subscribed to it.
+        """
+        if self.get_bind().dialect.name == "postgresql":
+            # The schema is named after the service, and the search path holds nothing else.
+            channel = sa.func.concat(_CHANNEL, sa.func.current_schema())
+            await self.exec(sa.select(sa.func.pg_notify(channel, subject)))  # type: ignore[call-overload] # typed for SQLModel's select
+
+
+def channel_of(service: str) -> str:
+    """Return the channel that a service's changes are announced on."""
+    return _CHANNEL + service
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:

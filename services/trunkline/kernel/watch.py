@@ -14,12 +14,13 @@ from google.protobuf.message import Message
 
 from trunkline.kernel.database import Database, Session
 from trunkline.kernel.outbox import Outbox
+from trunkline.kernel.page_token import MAX_PAGE_BYTES
 
 HEARTBEAT_S = 1.0
-# This process holds the database's lock: whatever changes there is told by `wake`. A look
-# in between makes up for one that was not told, since its teller was cancelled.
+# Where this process has the database for itself, whatever changes there is told by `wake`. A
+# look in between makes up for one that was not told, since its teller was cancelled. Where
+# others write too, notices of theirs can be lost, and a look comes before each heartbeat.
 HEARTBEATS_PER_LOOK = 10
-MAX_PAGE_BYTES = 1024 * 1024
 
 # Collects the pages of the view as it is, in one reading transaction.
 Pages = Callable[[Session], Awaitable[list[Message]]]
@@ -52,6 +53,8 @@ class Feed:
         self._pages = pages
         self._heartbeat_s = heartbeat_s
         self._changed = asyncio.Event()
+        self._heartbeats_per_look = 1 if database.is_shared else HEARTBEATS_PER_LOOK
+        database.subscribe(outbox.subject, self.wake)
 
     def wake(self) -> None:
         """Tell the readers that a change was committed."""
@@ -82,7 +85,7 @@ class Feed:
                 yield payload
             if known is not None and not known:
                 quiet = 0
-                while quiet < HEARTBEATS_PER_LOOK and not changed.is_set():
+                while quiet < self._heartbeats_per_look and not changed.is_set():
                     yield self._response(revision=revision, heartbeat={})
                     await _wait(changed, self._heartbeat_s)
                     quiet += 1

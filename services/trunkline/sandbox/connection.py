@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from trunkline.sandbox.face import Document
+from trunkline.sandbox.face import Document, Occasion
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.outlet import Outlet, reset
 from trunkline.sandbox.request import Bounds, Request, RequestReader
@@ -43,7 +43,7 @@ class Connection:
         *,
         bounds: Bounds,
         answer: Answer,
-        refuse: Callable[[Refusal], Document],
+        refuse: Callable[[Refusal, Occasion], Document],
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -157,7 +157,7 @@ class Connection:
             head_only=False,
             write_seconds=self._bounds.write_seconds,
         )
-        await outlet.answer(self._refuse(refusal))
+        await outlet.answer(self._refuse(refusal, Occasion(outlet.request_id)))
         self._writer.write_eof()
         await asyncio.sleep(self._bounds.linger_seconds)
 

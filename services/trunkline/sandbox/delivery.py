@@ -25,8 +25,8 @@ from trunkline.sandbox.speech import Finish, Speech, Utterance
 STALL_SECONDS: Final = 600.0
 """Longest silence, before time is scaled; then the connection is closed."""
 
-LATE_USAGE_SECONDS: Final = 3.0
-"""Wait before a late usage, before time is scaled."""
+LATE_SECONDS: Final = 3.0
+"""Wait before what follows a finish reason late, before time is scaled."""
 
 _HTML: Final = b"<!doctype html>\n<title>Sign in</title>\n<p>Please sign in to the network.</p>\n"
 _HTML_TYPE: Final = "text/html; charset=utf-8"
@@ -63,7 +63,6 @@ class Delivery:
     Args:
         outlet: where it is written.
         voice: how it looks on the wire.
-        stream_type: content type of a stream.
         pace: when its parts are sent.
         fault: how it goes wrong; None when it does not.
         time_scale: factor of every wait.
@@ -74,14 +73,12 @@ class Delivery:
         outlet: Outlet,
         voice: Voice,
         *,
-        stream_type: str,
         pace: Pace,
         fault: Fault | None,
         time_scale: float,
     ) -> None:
         self._outlet = outlet
         self._voice = voice
-        self._stream_type = stream_type
         self._pace = pace
         self._fault = fault
         self._time_scale = time_scale
@@ -104,7 +101,7 @@ class Delivery:
                 await self._outlet.answer(Document(200, _HTML_TYPE, _HTML))
                 return
             case Page.EMPTY:
-                kind = self._stream_type if stream else _JSON_TYPE
+                kind = self._voice.stream_type if stream else _JSON_TYPE
                 await self._outlet.answer(Document(200, kind, b""))
                 return
             case BreakOff() | Ending() | Silence.AFTER_HEAD | None:
@@ -116,7 +113,7 @@ class Delivery:
         await (self._stream(speech) if stream else self._send_whole(speech))
 
     async def _stream(self, speech: Iterator[Speech]) -> None:
-        await self._outlet.begin(200, self._stream_type)
+        await self._outlet.begin(200, self._voice.stream_type)
         if self._fault is Silence.AFTER_HEAD:
             await self._stall()
             return
@@ -153,21 +150,18 @@ class Delivery:
 
     async def _send_end(self, finish: Finish) -> None:
         """Send what follows the content; the last part goes out with the end of the body."""
-        reason = self._voice.finish(finish)
-        usage = self._voice.count(finish.usage)
-        close = self._voice.close()
-        match self._fault:
-            case Ending.NO_DONE:
-                parts = [reason, usage]
-            case Ending.NO_FINISH:
-                parts = [usage, close]
-            case Ending.LATE_USAGE:
-                await self._outlet.send(reason)
-                await self._pause(LATE_USAGE_SECONDS)
-                parts = [usage, close]
-            case _:
-                parts = [reason, usage, close]
-        *earlier, last = filter(None, parts)
+        voice = self._voice
+        parts = []
+        # A step that is left out is not asked for: a voice may put in the next one what it held.
+        if self._fault is not Ending.NO_FINISH:
+            parts.append(voice.finish(finish))
+        if self._fault is Ending.LATE_USAGE:
+            await self._outlet.send(parts.pop())
+            await self._pause(LATE_SECONDS)
+        parts.append(voice.count(finish.usage))
+        if self._fault is not Ending.NO_DONE:
+            parts.append(voice.close())
+        *earlier, last = list(filter(None, parts)) or [b""]
         for part in earlier:
             await self._outlet.send(part)
         await self._outlet.end(last)
@@ -216,7 +210,7 @@ class Delivery:
             case _:
                 body = self._voice.whole(utterances, finish)
         if self._fault is Ending.LATE_USAGE:
-            wait += LATE_USAGE_SECONDS
+            wait += LATE_SECONDS
         await self._pause(wait)
         await self._send_body(body)
 

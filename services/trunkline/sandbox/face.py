@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol, TypeAlias
@@ -18,17 +18,36 @@ Headers: TypeAlias = Sequence[tuple[str, str]]
 class Operation(Enum):
     """What a request asks for."""
 
+    GREET = auto()
     LIST_MODELS = auto()
     SHOW_MODEL = auto()
     CHAT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Tell what a path means: the operation, and the model where the path names one."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Head:
+    """Hold what stands before a request's body; it has no repr, because it may hold a key.
 
-    operation: Operation
-    model: str | None = None
+    Args:
+        method: in capitals.
+        path: without the face's prefix and without the query.
+        query: the query's names and values, decoded; of a name that comes twice the last value.
+        headers: as received.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Headers
+
+    def header(self, name: str) -> str:
+        """Return the first value of a header, named in lower case; empty when there is none."""
+        return next((value for held, value in self.headers if held == name), "")
+
+    def bearer(self) -> str:
+        """Return the bearer token; empty when there is none."""
+        scheme, _, key = self.header("authorization").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +60,60 @@ class Document:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Tell what a request line means.
+
+    Args:
+        operation: what is asked for.
+        model: the model, where the path names one.
+        form: what else the path says; only the face itself reads it.
+        greeting: the answer to `GREET`, which needs no key.
+    """
+
+    operation: Operation
+    model: str | None = None
+    form: str = ""
+    greeting: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Describe a model for a list.
+
+    Args:
+        name: its name.
+        thinks: whether it reasons before it answers.
+    """
+
+    name: str
+    thinks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Tell what an answer is for.
+
+    Args:
+        request_id: the id under which the reply goes out.
+        route: what the request line meant; None when it meant nothing.
+        model: the model that the request named; None when it named none.
+    """
+
+    request_id: str
+    route: Route | None = None
+    model: str | None = None
+
+
 class Voice(Protocol):
     """Put one answer on the wire. Each method gives the bytes of one step of a stream.
 
-    A step that the format or the request does not have gives no bytes.
+    A step that the format or the request does not have gives no bytes. The server may leave steps
+    out, and never changes their order.
     """
+
+    stream_type: str
+    """Content type of the stream."""
 
     def open(self) -> bytes:
         """Begin the answer, before any content."""
@@ -60,7 +128,7 @@ class Voice(Protocol):
         ...
 
     def count(self, usage: Usage) -> bytes:
-        """Say the usage, where the request asked for it."""
+        """Say the usage, where it was not said with the reason."""
         ...
 
     def close(self) -> bytes:
@@ -83,14 +151,26 @@ class Voice(Protocol):
 class Face(Protocol):
     """Speak one wire format."""
 
-    stream_type: str
-    """Content type of a stream."""
+    name: str
+    """The format's name."""
 
-    def route(self, method: str, path: str) -> Route | None:
+    prefix: str
+    """What the paths of this face begin with; empty for the face of all other paths."""
+
+    base_path: str
+    """What a client's base address ends with, the prefix included."""
+
+    request_id_header: str | None
+    """The header that holds the request id; None where the vendor sends none."""
+
+    keyless: bool
+    """Whether a request without a key, or with an unknown one, is served."""
+
+    def route(self, head: Head) -> Route | None:
         """Tell what a request line asks for; None when the format has no such path."""
         ...
 
-    def key(self, headers: Headers) -> str:
+    def key(self, head: Head) -> str:
         """Return the API key of a request; empty when it has none."""
         ...
 
@@ -98,30 +178,46 @@ class Face(Protocol):
         """Return the model that a request names, before it is checked; None when it names none."""
         ...
 
-    def read(self, route: Route, body: object) -> Prompt:
+    def check(self, head: Head) -> None:
+        """Check the headers that the format demands, once the key is accepted.
+
+        Raises:
+            Refusal: one is missing or wrong.
+        """
+        ...
+
+    def read(self, head: Head, route: Route, body: object) -> Prompt | Document:
         """Check a chat request as the real provider does.
 
         Args:
+            head: what stands before the body.
             route: what the path means.
             body: the decoded JSON body; None when it is not JSON.
+
+        Returns:
+            What is asked; or the whole reply, for a request that asks the model nothing.
 
         Raises:
             Refusal: the request is not what the format demands.
         """
         ...
 
-    def list_models(self, names: Sequence[str]) -> Document:
-        """List models."""
+    def list_models(self, head: Head, models: Sequence[ModelCard]) -> Document:
+        """List models, or a page of them.
+
+        Raises:
+            Refusal: the page asked for cannot be.
+        """
         ...
 
-    def show_model(self, name: str) -> Document:
+    def show_model(self, model: ModelCard) -> Document:
         """Describe one model."""
         ...
 
-    def refuse(self, refusal: Refusal) -> Document:
+    def refuse(self, refusal: Refusal, occasion: Occasion) -> Document:
         """Put a refusal on the wire."""
         ...
 
-    def voice(self, prompt: Prompt) -> Voice:
+    def voice(self, prompt: Prompt, occasion: Occasion) -> Voice:
         """Make the voice of one answer."""
         ...

@@ -7,6 +7,9 @@ A name is a row's pattern with a number in place of its capital letter: `cut-aft
   lengthened where a break would come after its end.
 - `once-NAME` and `fail-K-then-ok-NAME` show the fault of NAME to the first attempt, or the first
   K, of each key; later ones get the same answer without it.
+
+The sentences name statuses and codes of the OpenAI face; every other face refuses in the form of
+its own vendor.
 """
 
 from __future__ import annotations
@@ -176,7 +179,7 @@ ROWS: Final[tuple[Row, ...]] = (
         Kind.FAULT,
         "end-after-N",
         "end-after-40",
-        "The body ends in order after N events, without finish reason and [DONE].",
+        "The body ends in order after N events, without finish reason and terminator.",
         break_off(Break.END),
         _AFTER,
     ),
@@ -230,21 +233,21 @@ ROWS: Final[tuple[Row, ...]] = (
         Kind.FAULT,
         "no-done",
         "no-done",
-        "A whole answer without [DONE].",
+        "A whole answer without its terminator ([DONE]).",
         spoil_with(Ending.NO_DONE),
     ),
     Row(
         Kind.FAULT,
         "done-without-finish",
         "done-without-finish",
-        "A whole answer and [DONE], but no finish reason.",
+        "A whole answer and its terminator, but no finish reason.",
         spoil_with(Ending.NO_FINISH),
     ),
     Row(
         Kind.FAULT,
         "late-usage",
         "late-usage",
-        "The usage comes 3 seconds after the finish reason.",
+        "What follows the finish reason, the usage first, comes 3 seconds late.",
         spoil_with(Ending.LATE_USAGE),
     ),
     Row(

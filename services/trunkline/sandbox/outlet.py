@@ -10,9 +10,13 @@ import socket
 import struct
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 from trunkline.sandbox.face import Document
 from trunkline.sandbox.sightings import State
+
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
+"""What stands behind each status; 529 is in no standard, and a vendor sends it."""
 
 
 class Outlet:
@@ -20,7 +24,7 @@ class Outlet:
 
     Args:
         writer: the connection.
-        request_id: value of the header `x-request-id`.
+        request_id: the request's id, which goes out in the header `request_id_header`.
         keep_alive: whether the connection stays open after a complete response.
         head_only: whether the request was a HEAD, to which no body is sent.
         write_seconds: most seconds to wait for a client that does not read.
@@ -38,7 +42,10 @@ class Outlet:
         self._writer = writer
         # So a drain waits for the last byte, and "written" means that the system has it.
         writer.transport.set_write_buffer_limits(high=0)
-        self._request_id = request_id
+        self.request_id = request_id
+        """The id under which the response goes out."""
+        self.request_id_header: str | None = "x-request-id"
+        """The header that holds the id; None for none."""
         self._head_only = head_only
         self._write_seconds = write_seconds
         self._chunked = False
@@ -71,12 +78,13 @@ class Outlet:
         self._chunked = length is None
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         lines = [
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            f"HTTP/1.1 {status} {_PHRASES.get(status, '')}",
             f"content-type: {content_type}",
             framing,
-            f"x-request-id: {self._request_id}",
             *(f"{name}: {value}" for name, value in headers),
         ]
+        if self.request_id_header is not None:
+            lines.append(f"{self.request_id_header}: {self.request_id}")
         if not self.keep_alive:
             lines.append("connection: close")
         self._writer.write("\r\n".join((*lines, "", "")).encode("latin-1"))

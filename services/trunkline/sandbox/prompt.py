@@ -18,6 +18,26 @@ class ToolChoice(Enum):
     REQUIRED = auto()
 
 
+class Thoughts(Enum):
+    """What becomes of a model's reasoning."""
+
+    SHOWN = auto()
+    HIDDEN = auto()
+    """It is done and counted, and its text is not sent."""
+    OFF = auto()
+
+
+class CallStyle(Enum):
+    """How a format carries tool calls in a stream."""
+
+    INTERLEAVED = auto()
+    """In fragments, those of several calls mixed."""
+    IN_TURN = auto()
+    """In fragments, one call after the other."""
+    WHOLE = auto()
+    """Each call's arguments in one piece."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """Offer a tool: its name and the JSON schema of its arguments."""
@@ -41,10 +61,13 @@ class Prompt:
         tools: the tools that may be called; a choice by name leaves that one only.
         tool_choice: whether to call. A choice by name is REQUIRED.
         parallel_calls: whether one answer may hold several calls.
-        max_tokens: most utterances to say, at least 1; None for no limit.
+        max_tokens: most utterances to say, at least 0; None for no limit.
         stops: sequences that end the text and are not part of it.
         schema: JSON schema of the text; None for free text, empty for any JSON object.
         prompt_tokens: words in the transcript.
+        thoughts: what becomes of the reasoning of a model that reasons.
+        demands_thinking: whether a model that does not reason refuses the request.
+        call_style: how the answer's tool calls are cut.
     """
 
     model: str
@@ -60,6 +83,9 @@ class Prompt:
     stops: tuple[str, ...]
     schema: JsonObject | None
     prompt_tokens: int
+    thoughts: Thoughts = Thoughts.SHOWN
+    demands_thinking: bool = False
+    call_style: CallStyle = CallStyle.INTERLEAVED
 
     @property
     def must_call(self) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import TypeAlias
 
 import msgspec
 
-from trunkline.sandbox.prompt import Prompt, Tool
+from trunkline.sandbox.prompt import CallStyle, Prompt, Thoughts, Tool
 from trunkline.sandbox.schemas import fit
 from trunkline.sandbox.speech import (
     CallArguments,
@@ -97,8 +97,15 @@ def perform(script: Script, prompt: Prompt) -> Iterator[Speech]:
     Tool choice and schema decide what is said, stop sequences and the token limit where it ends.
     """
     said = reasoned = 0
-    reason = FinishReason.STOP
-    for utterance in _compose(script, prompt):
+    reason = FinishReason.REFUSED if script.refuses else FinishReason.STOP
+    stop_sequence: str | None = None
+    composed = _compose(script, prompt)
+    while True:
+        try:
+            utterance = next(composed)
+        except StopIteration as end:
+            stop_sequence = end.value
+            break
         if said == prompt.max_tokens:
             reason = FinishReason.LENGTH
             break
@@ -107,19 +114,32 @@ def perform(script: Script, prompt: Prompt) -> Iterator[Speech]:
         if isinstance(utterance, CallOpened):
             reason = FinishReason.TOOL_CALLS
         yield utterance
-    yield Finish(reason, Usage(prompt.prompt_tokens, said, reasoned))
+    yield Finish(reason, Usage(prompt.prompt_tokens, said, reasoned), stop_sequence)
 
 
-def _compose(script: Script, prompt: Prompt) -> Iterator[Utterance]:
+def _compose(script: Script, prompt: Prompt) -> Generator[Utterance, None, str | None]:
+    """Say the content; return the stop sequence that ended it, if one did."""
     if script.refuses:
         yield from map(Refusing, script.text(prompt))
-        return
-    if script.thinks:
+        return None
+    if script.thinks and prompt.thoughts is not Thoughts.OFF:
         yield from map(Reasoning, split_words(_THOUGHTS))
     if prompt.must_call or (script.calls and prompt.may_call):
         yield from (script.calls or call_first)(prompt)
-        return
-    yield from map(Text, cut_at_stop(_text_pieces(script, prompt), prompt.stops))
+        return None
+    return (yield from _say_text(cut_at_stop(_text_pieces(script, prompt), prompt.stops)))
+
+
+def _say_text(
+    pieces: Generator[str, None, str | None],
+) -> Generator[Utterance, None, str | None]:
+    """Say the pieces of a text; return what they return."""
+    while True:
+        try:
+            yield Text(next(pieces))
+        except StopIteration as end:
+            stop: str | None = end.value
+            return stop
 
 
 def _text_pieces(script: Script, prompt: Prompt) -> Iterator[str]:
@@ -170,31 +190,30 @@ def say_characters(count: int) -> Pieces:
 
 def call_first(prompt: Prompt) -> Iterator[CallOpened | CallArguments]:
     """Call the first tool with arguments that fit its schema."""
-    tool = prompt.tools[0]
-    yield CallOpened(0, _call_id(prompt, 0), tool.name)
-    for fragment in _slice(_arguments(tool), _FRAGMENT_CHARS):
-        yield CallArguments(0, fragment)
+    return _call(prompt, 0, prompt.tools[0])
 
 
 def call_in_parallel(prompt: Prompt) -> Iterator[CallOpened | CallArguments]:
-    """Call up to four tools, a lone one twice, with the fragments of all calls interleaved."""
+    """Call up to four tools, a lone one twice, with the fragments mixed where the format can."""
     tools = prompt.tools[:_MOST_PARALLEL_CALLS]
     if len(tools) == 1:
         tools *= 2
     if not prompt.parallel_calls:
         tools = tools[:1]
-    pending = []
-    for index, tool in enumerate(tools):
-        yield CallOpened(index, _call_id(prompt, index), tool.name)
-        pending.append((index, _slice(_arguments(tool), _FRAGMENT_CHARS)))
-    while pending:
+    calls = [_call(prompt, index, tool) for index, tool in enumerate(tools)]
+    if prompt.call_style is not CallStyle.INTERLEAVED:
+        for call in calls:
+            yield from call
+        return
+    yield from map(next, calls)
+    while calls:
         unfinished = []
-        for index, fragments in pending:
-            fragment = next(fragments, None)
+        for call in calls:
+            fragment = next(call, None)
             if fragment is not None:
-                yield CallArguments(index, fragment)
-                unfinished.append((index, fragments))
-        pending = unfinished
+                yield fragment
+                unfinished.append(call)
+        calls = unfinished
 
 
 def call_big(size: int) -> Calls:
@@ -212,14 +231,22 @@ def call_big(size: int) -> Calls:
         arguments[name] = ""
         arguments[name] = "x" * max(0, size - len(msgspec.json.encode(arguments)))
         yield CallOpened(0, _call_id(prompt, 0), tool.name)
-        for fragment in _slice(_json(arguments), _BIG_FRAGMENT_CHARS):
+        for fragment in _fragments(prompt, arguments, _BIG_FRAGMENT_CHARS):
             yield CallArguments(0, fragment)
 
     return calls
 
 
-def _arguments(tool: Tool) -> str:
-    return _json(_argument_object(tool))
+def _call(prompt: Prompt, index: int, tool: Tool) -> Iterator[CallOpened | CallArguments]:
+    """Call a tool with arguments that fit its schema."""
+    yield CallOpened(index, _call_id(prompt, index), tool.name)
+    for fragment in _fragments(prompt, _argument_object(tool), _FRAGMENT_CHARS):
+        yield CallArguments(index, fragment)
+
+
+def _fragments(prompt: Prompt, arguments: dict[str, object], size: int) -> Iterator[str]:
+    text = _json(arguments)
+    return _slice(text, len(text) if prompt.call_style is CallStyle.WHOLE else size)
 
 
 def _argument_object(tool: Tool) -> dict[str, object]:

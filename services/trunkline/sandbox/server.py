@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final
 
 from trunkline.sandbox import keys
 from trunkline.sandbox.behaviours import Behaviour
-from trunkline.sandbox.chat_completions import ChatCompletions
 from trunkline.sandbox.connection import Connection
 from trunkline.sandbox.delivery import Delivery
-from trunkline.sandbox.face import Document, Face, Operation, Route
+from trunkline.sandbox.face import Document, Face, Head, ModelCard, Occasion, Operation, Route
+from trunkline.sandbox.faces.all import FACES, OPENAI, place
 from trunkline.sandbox.faults import Refusal, Trouble
 from trunkline.sandbox.models import find, list_names
 from trunkline.sandbox.outlet import Outlet
+from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.request import Bounds, Request
 from trunkline.sandbox.scripts import perform
 from trunkline.sandbox.sightings import Sighting, Sightings
@@ -26,10 +28,11 @@ _RESET_PATH: Final = "/sandbox/attempts"
 
 
 class Sandbox:
-    """Serve OpenAI Chat Completions on a real socket.
+    """Serve every face on one real socket.
 
-    `GET /v1/models`, `GET /v1/models/{id}` and `POST /v1/chat/completions` are those of the
-    format. `DELETE /sandbox/attempts` forgets the attempts that `once-…` and `fail-K-…` count.
+    OpenAI Chat Completions is under `/v1`, Anthropic Messages under `/anthropic/v1`, Gemini under
+    `/google/v1beta` (and `/google/v1`), Ollama under `/ollama`. `DELETE /sandbox/attempts` forgets
+    the attempts that `once-…` and `fail-K-…` count, for each face apart.
 
     Args:
         host: address to listen on.
@@ -43,13 +46,13 @@ class Sandbox:
     """
 
     REVOKED_KEY: ClassVar[str] = keys.REVOKED_KEY
-    """A revoked key: everything is 401 `invalid_api_key`."""
+    """A revoked key: everything is refused, 401 in most formats."""
 
     UNSCOPED_KEY: ClassVar[str] = keys.UNSCOPED_KEY
-    """A restricted key: chat works, listing models is 403 and names the missing scope."""
+    """A restricted key: chat works, listing models is 403."""
 
     NO_CREDIT_KEY: ClassVar[str] = keys.NO_CREDIT_KEY
-    """A key without credit: models are listed, chat is 429 `insufficient_quota`."""
+    """A key without credit: models are listed, chat is refused as the vendor does it."""
 
     bounds: ClassVar[Bounds] = Bounds()
     """What one connection may cost; a subclass may say otherwise."""
@@ -71,15 +74,16 @@ class Sandbox:
         self.seen = Sightings()
         """The requests received, oldest first."""
         self.base_url = ""
-        """Where the API is, with `/v1`; empty before the start."""
+        """Where the OpenAI face is, with `/v1`; empty before the start."""
+        self.addresses: Mapping[str, str] = MappingProxyType({})
+        """The base address of each face by its format's name; empty before the start."""
         self._host = host
         self._port = port
         self._time_scale = time_scale
-        self._face: Face = ChatCompletions()
         self._server: asyncio.Server | None = None
         self._open = False
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._attempts: Counter[tuple[str, str]] = Counter()
+        self._attempts: Counter[tuple[str, str, str]] = Counter()
 
     async def start(self) -> None:
         """Listen.
@@ -95,7 +99,9 @@ class Sandbox:
         self._server = await asyncio.start_server(self._accept, self._host, self._port)
         address = self._server.sockets[0].getsockname()
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        self.base_url = f"http://{host}:{address[1]}/v1"
+        origin = f"http://{host}:{address[1]}"
+        self.addresses = MappingProxyType({face.name: origin + face.base_path for face in FACES})
+        self.base_url = self.addresses[OPENAI.name]
 
     async def stop(self) -> None:
         """Stop listening, close all connections and wait, at most 5 seconds, for their end."""
@@ -131,7 +137,8 @@ class Sandbox:
             writer,
             bounds=self.bounds,
             answer=self._answer,
-            refuse=self._face.refuse,
+            # What is no request has no path, and so no face of its own.
+            refuse=OPENAI.refuse,
         )
         task = asyncio.current_task()
         if task is None or not self._open:
@@ -146,20 +153,25 @@ class Sandbox:
 
     async def _answer(self, request: Request, sighting: Sighting, outlet: Outlet) -> None:
         """Answer one request; a refusal is an answer as well."""
-        route = self._face.route(request.method, request.path)
+        face, head = place(request)
+        outlet.request_id_header = face.request_id_header
+        route = face.route(head)
         body = sighting.body if route else None
         if route:
-            sighting.model = self._face.model(route, body)
+            sighting.model = face.model(route, body)
         self.seen.record(sighting)
-        key = self._face.key(request.headers)
+        occasion = Occasion(outlet.request_id, route, sighting.model)
         try:
             if route is None:
-                await self._answer_elsewhere(request, key, outlet)
+                await self._answer_elsewhere(request, face.key(head), outlet)
+            elif route.greeting is not None:
+                await outlet.answer(route.greeting)
             else:
-                keys.admit(key, self.api_key, route.operation)
-                await self._perform(route, body, key, outlet)
+                keys.admit(face.key(head), self.api_key, route.operation, keyless=face.keyless)
+                face.check(head)
+                await self._perform(face, head, route, occasion, body, outlet)
         except Refusal as refusal:
-            await outlet.answer(self._face.refuse(refusal))
+            await outlet.answer(face.refuse(refusal, occasion))
 
     async def _answer_elsewhere(self, request: Request, key: str, outlet: Outlet) -> None:
         """Answer a request outside the format: the sandbox's own, or none."""
@@ -171,40 +183,57 @@ class Sandbox:
         self.reset_attempts()
         await outlet.answer(Document(200, "application/json", b"{}"))
 
-    async def _perform(self, route: Route, body: object, key: str, outlet: Outlet) -> None:
+    async def _perform(
+        self,
+        face: Face,
+        head: Head,
+        route: Route,
+        occasion: Occasion,
+        body: object,
+        outlet: Outlet,
+    ) -> None:
         """Do what a route asks for."""
+        name = occasion.model or ""
         match route.operation:
             case Operation.LIST_MODELS:
-                await outlet.answer(self._face.list_models(list_names()))
+                cards = [_describe(name) for name in list_names()]
+                await outlet.answer(face.list_models(head, cards))
             case Operation.SHOW_MODEL:
-                name = route.model or ""
-                _find(name)
-                await outlet.answer(self._face.show_model(name))
+                await outlet.answer(face.show_model(_describe(name)))
             case Operation.CHAT:
-                await self._chat(route, body, key, outlet)
+                asked = face.read(head, route, body)
+                if isinstance(asked, Document):
+                    _find(name)
+                    await outlet.answer(asked)
+                    return
+                await self._chat(face, asked, occasion, face.key(head), outlet)
 
-    async def _chat(self, route: Route, body: object, key: str, outlet: Outlet) -> None:
-        prompt = self._face.read(route, body)
-        behaviour = self._count(_find(prompt.model), prompt.model, key)
+    async def _chat(
+        self, face: Face, prompt: Prompt, occasion: Occasion, key: str, outlet: Outlet
+    ) -> None:
+        found = _find(prompt.model)
+        if prompt.demands_thinking and not found.script.thinks:
+            raise Refusal(Trouble.NO_THINKING, f'"{prompt.model}" does not support thinking')
+        behaviour = self._count(found, face.name, prompt.model, key)
         delivery = Delivery(
             outlet,
-            self._face.voice(prompt),
-            stream_type=self._face.stream_type,
+            face.voice(prompt, occasion),
             pace=behaviour.pace,
             fault=behaviour.fault,
             time_scale=self._time_scale,
         )
         await delivery.deliver(perform(behaviour.script, prompt), stream=prompt.stream)
 
-    def _count(self, behaviour: Behaviour, model: str, key: str) -> Behaviour:
-        """Count an attempt; return the behaviour that it meets."""
+    def _count(self, behaviour: Behaviour, face: str, model: str, key: str) -> Behaviour:
+        """Count an attempt through a face; return the behaviour that it meets."""
         if behaviour.failures is None:
             return behaviour
         if len(self._attempts) >= _MAX_COUNTERS:
             # Far more than a test names: forgetting some would not be less surprising.
             self._attempts.clear()
-        self._attempts[model, key] += 1
-        return behaviour if self._attempts[model, key] <= behaviour.failures else behaviour.heal()
+        attempt = face, model, key
+        self._attempts[attempt] += 1
+        return behaviour if self._attempts[attempt] <= behaviour.failures else behaviour.heal()
 
 
 async def serve(
@@ -246,3 +275,12 @@ def _find(name: str) -> Behaviour:
             param="model",
         )
     return behaviour
+
+
+def _describe(name: str) -> ModelCard:
+    """Describe a model for a list.
+
+    Raises:
+        Refusal: there is no such model.
+    """
+    return ModelCard(name, _find(name).script.thinks)

@@ -52,7 +52,7 @@ class Sighting:
 
     Attributes:
         method: the HTTP method.
-        path: the request target, with its query.
+        path: the request target, with its query. The repr leaves the query out: it may hold a key.
         headers: names in lower case and values, in the order received. The repr of a value that
             may be a secret is veiled.
         raw_body: the body's bytes, transfer coding removed.
@@ -122,7 +122,8 @@ class Sighting:
 
     def __repr__(self) -> str:
         """Return the request line and the state, no header and no body."""
-        return f"<Sighting {self.method} {self.path} model={self.model!r} {self.state.value}>"
+        path = self.path.partition("?")[0]
+        return f"<Sighting {self.method} {path} model={self.model!r} {self.state.value}>"
 
 
 class Sightings:

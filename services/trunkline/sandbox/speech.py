@@ -54,6 +54,7 @@ class FinishReason(Enum):
     STOP = auto()
     LENGTH = auto()
     TOOL_CALLS = auto()
+    REFUSED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """End an answer. It is the last thing said, exactly once."""
+    """End an answer. It is the last thing said, exactly once.
+
+    `stop_sequence` is the sequence that ended the text; None when none did.
+    """
 
     reason: FinishReason
     usage: Usage
+    stop_sequence: str | None = None
 
 
 Speech: TypeAlias = Utterance | Finish

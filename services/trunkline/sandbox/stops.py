@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 
-def cut_at_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+def cut_at_stop(pieces: Iterable[str], stops: Sequence[str]) -> Generator[str, None, str | None]:
     """Yield the pieces up to the first stop sequence, which is left out.
 
     A sequence may lie across pieces: what could be its beginning is held back until the next
@@ -14,24 +14,29 @@ def cut_at_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
     Args:
         pieces: the text.
         stops: sequences, none of them empty; without any the pieces pass unchanged.
+
+    Returns:
+        The sequence that ended the text; None when it came to its own end.
     """
     if not stops:
         yield from pieces
-        return
+        return None
     held = ""
     for piece in pieces:
         text = held + piece
-        found = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+        found = [(text.find(stop), stop) for stop in stops if stop in text]
         if found:
-            if min(found):
-                yield text[: min(found)]
-            return
+            at, stop = min(found)
+            if at:
+                yield text[:at]
+            return stop
         keep = _undecided(text, stops)
         held = text[len(text) - keep :]
         if len(text) > keep:
             yield text[: len(text) - keep]
     if held:
         yield held
+    return None
 
 
 def _undecided(text: str, stops: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import Unauthenticated, Unavailable
 from trunkline.kernel.log import get_logger
+from trunkline.kernel.service import WatchedView
 from trunkline.kernel.view import Follower
 
 log = get_logger("trunkline.access")
@@ -64,6 +65,11 @@ class AccessView:
             self,
             clock,
         )
+
+    @property
+    def watched(self) -> WatchedView:
+        """Return what it watches, and how long that is trusted."""
+        return WatchedView("access", self.follower, self._max_staleness_s)
 
     def on_end(self, listener: Callable[[str, str], None]) -> None:
         """Have a function called with (token id, principal) whenever a token ends."""

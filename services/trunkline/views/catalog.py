@@ -14,6 +14,7 @@ from trunkline.catalog.v1 import (
     watch_pb2,
 )
 from trunkline.kernel.clock import Clock
+from trunkline.kernel.service import WatchedView
 from trunkline.kernel.view import Follower
 
 
@@ -41,6 +42,11 @@ class CatalogView:
             self,
             clock,
         )
+
+    @property
+    def watched(self) -> WatchedView:
+        """Return what it watches, and how long that is trusted."""
+        return WatchedView("catalog", self.follower)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have a function called after every change of the view."""

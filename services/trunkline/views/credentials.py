@@ -10,6 +10,7 @@ import grpc
 from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import Unavailable
+from trunkline.kernel.service import WatchedView
 from trunkline.kernel.view import Follower
 
 
@@ -36,6 +37,11 @@ class CredentialView:
             self,
             clock,
         )
+
+    @property
+    def watched(self) -> WatchedView:
+        """Return what it watches, and how long that is trusted."""
+        return WatchedView("credentials", self.follower, self._max_staleness_s)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have a function called after every change of the view."""

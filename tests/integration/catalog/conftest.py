@@ -11,9 +11,9 @@ from support.catalog_harness import CatalogHarness
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path) -> AsyncIterator[CatalogHarness]:
+async def catalog(tmp_path: Path, store_url: str) -> AsyncIterator[CatalogHarness]:
     """Give a catalog that has no provider."""
-    harness = CatalogHarness(tmp_path)
+    harness = CatalogHarness(tmp_path, store_url)
     await harness.start_peers("credential", "inference")
     await harness.start()
     yield harness

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from pathlib import Path
 
 import grpc
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
 from structlog.testing import capture_logs
 
 from support.catalog_harness import CatalogHarness
 from support.service_calls import eventually, refused
+from support.stores import REFUSAL
 from trunkline.catalog.tables import Tables
 from trunkline.catalog.v1 import model_pb2, provider_pb2
 from trunkline.kernel.database import DatabaseError
+
+pytestmark = pytest.mark.both_stores
 
 
 async def test_a_restart_keeps_everything(catalog: CatalogHarness) -> None:
@@ -45,27 +44,21 @@ async def test_a_restart_keeps_everything(catalog: CatalogHarness) -> None:
 
 async def test_the_schema_is_the_one_that_the_tables_declare(catalog: CatalogHarness) -> None:
     """The migrations leave nothing to be changed."""
-    engine = create_engine(f"sqlite:///{catalog.database}")
-    with engine.connect() as connection:
-        assert not compare_metadata(MigrationContext.configure(connection), Tables.metadata)
-    engine.dispose()
+    assert await catalog.store.differences(Tables.metadata) == []
 
 
 async def test_the_database_itself_allows_one_default(catalog: CatalogHarness) -> None:
     """Whatever the code believes, there are never two."""
     await catalog.create(models=["a", "b"])
-    with pytest.raises(sqlite3.IntegrityError):
-        await catalog.run_sql("UPDATE model SET deployment_default = 1")
-    await catalog.run_sql("UPDATE model SET deployment_default = 1 WHERE id = 'a'")
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await catalog.run_sql("UPDATE model SET deployment_default = true")
+    await catalog.run_sql("UPDATE model SET deployment_default = true WHERE id = 'a'")
 
 
 async def test_an_error_in_the_middle_leaves_nothing_behind(catalog: CatalogHarness) -> None:
     """A provider whose models cannot be written is not written either, nor told."""
     await catalog.create("a", "openai", models=["x"])
-    await catalog.run_sql(
-        "CREATE TRIGGER full BEFORE INSERT ON model WHEN NEW.id = 'z'"
-        " BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-    )
+    await catalog.store.refuse("model", "id", "z")
     async with catalog.watch() as reading:
         await reading.kind("snapshot_complete")
         with capture_logs() as logs:
@@ -73,7 +66,7 @@ async def test_an_error_in_the_middle_leaves_nothing_behind(catalog: CatalogHarn
         assert "call_failed_unexpectedly" in [entry["event"] for entry in logs]
         assert failure.code is grpc.StatusCode.INTERNAL
         assert failure.reason == "INTERNAL"
-        assert "disk full" not in failure.message
+        assert REFUSAL not in failure.message
         assert (await refused(catalog.get("b"))).reason == "PROVIDER_NOT_FOUND"
         assert [model.name for model in await catalog.list_models()] == ["a/x"]
         await catalog.create("b", "openai", models=["y"])
@@ -123,8 +116,8 @@ async def test_a_new_release_tells_what_it_says_otherwise(catalog: CatalogHarnes
         revision = (await reading.kind("snapshot_complete")).revision
     await catalog.stop()
     old = model_pb2.Model(name="openai/a", display_name="of an older release")
-    payload = old.SerializeToString().hex()
-    await catalog.run_sql(f"UPDATE model SET published = x'{payload}' WHERE id = 'a'")
+    payload = old.SerializeToString()
+    await catalog.run_sql("UPDATE model SET published = ? WHERE id = 'a'", payload)
     await catalog.start()
     async with catalog.watch(revision) as reading:
         told = await reading.kind("model")
@@ -144,6 +137,7 @@ async def test_a_type_that_a_release_has_dropped_does_no_harm(catalog: CatalogHa
     assert (await catalog.update("mine", enabled=False)).display_name == "dropped"
 
 
+@pytest.mark.one_store
 async def test_a_database_in_use_is_not_opened_twice(
     catalog: CatalogHarness, tmp_path: Path
 ) -> None:

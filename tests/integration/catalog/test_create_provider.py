@@ -75,6 +75,8 @@ async def test_what_is_given_goes_before_what_the_type_says(catalog: CatalogHarn
         ("https://api.groq.com/openai/v1", "groq"),
         ("https://openrouter.ai/api/v1", "openrouter"),
         ("http://localhost:1234/v1", "lm-studio"),
+        ("https://api.anthropic.com/v1", "anthropic"),
+        ("http://localhost:11434", "ollama"),
         ("https://gateway.example.com/v1", "openai-compatible"),
     ],
 )
@@ -180,7 +182,7 @@ async def test_a_taken_name_is_refused(catalog: CatalogHarness) -> None:
     assert [model.name for model in await catalog.list_models()] == ["mine/a"]
 
 
-@pytest.mark.parametrize("kind", ["anthropic", "google", "ollama", "nonsense"])
+@pytest.mark.parametrize("kind", ["bedrock", "azure", "nonsense"])
 async def test_a_type_that_is_not_there_is_refused(catalog: CatalogHarness, kind: str) -> None:
     """TYPE_NOT_FOUND, also for types whose format is not served."""
     failure = await refused(catalog.create("mine", kind, models=["a"]))
@@ -223,7 +225,7 @@ async def test_a_type_without_address_needs_one(catalog: CatalogHarness, kind: s
     assert failure.fields == ["provider.endpoint.base_url"]
 
 
-@pytest.mark.parametrize("wire_format", ["anthropic", "ollama", "OPENAI"])
+@pytest.mark.parametrize("wire_format", ["bedrock", "gemini", "OPENAI"])
 async def test_a_format_that_is_not_served_is_refused(
     catalog: CatalogHarness, wire_format: str
 ) -> None:
@@ -237,14 +239,23 @@ async def test_a_format_that_is_not_served_is_refused(
 async def test_an_address_tells_its_format_unless_somebody_chose_one(
     catalog: CatalogHarness,
 ) -> None:
-    """A path of the Messages API means a format that is not served; a chosen one holds (D27)."""
+    """A path of the Messages API means its format and type; a chosen format holds (D27)."""
     endpoint = provider_pb2.ProviderEndpoint(base_url="https://gateway.example.com/v1/messages")
-    failure = await refused(catalog.create("mine", "", models=["a"], endpoint=endpoint))
-    assert failure.fields == ["provider.endpoint.format"]
+    told = await catalog.create("told", "", models=["a"], endpoint=endpoint)
+    assert (told.type, told.endpoint.format) == ("anthropic-compatible", "anthropic")
     endpoint.format = "openai"
+    chosen = await catalog.create("chosen", "", models=["a"], endpoint=endpoint)
+    assert (chosen.type, chosen.endpoint.format) == ("openai-compatible", "openai")
+    for made in (told, chosen):
+        assert made.endpoint.base_url == "https://gateway.example.com/v1"
+
+
+async def test_a_path_of_ollama_means_ollama_on_any_machine(catalog: CatalogHarness) -> None:
+    """The software is known by its path where the address is not."""
+    endpoint = provider_pb2.ProviderEndpoint(base_url="http://192.168.0.2:11434/api/chat")
     made = await catalog.create("mine", "", models=["a"], endpoint=endpoint)
-    assert made.endpoint.base_url == "https://gateway.example.com/v1"
-    assert made.endpoint.format == "openai"
+    assert (made.type, made.endpoint.format) == ("ollama", "ollama")
+    assert made.endpoint.base_url == "http://192.168.0.2:11434"
 
 
 @pytest.mark.parametrize("header", ["Authorization", "x-api-key", "Cookie", "Host"])

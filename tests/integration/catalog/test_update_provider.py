@@ -84,15 +84,14 @@ async def test_an_address_is_cleaned_and_checked(catalog: CatalogHarness) -> Non
     assert before.etag != after.etag
 
 
-async def test_an_address_of_another_format_is_refused(catalog: CatalogHarness) -> None:
-    """The format that the address tells of is not served."""
+async def test_an_address_of_another_format_brings_it(catalog: CatalogHarness) -> None:
+    """The format that the address tells of is taken; the type stays what it was."""
     await catalog.create(models=["a"])
-    failure = await refused(
-        catalog.update(
-            endpoint=provider_pb2.ProviderEndpoint(base_url="https://a.example/messages")
-        )
+    after = await catalog.update(
+        endpoint=provider_pb2.ProviderEndpoint(base_url="https://a.example/messages")
     )
-    assert failure.fields == ["provider.endpoint.format"]
+    assert (after.type, after.endpoint.format) == ("openai", "anthropic")
+    assert after.endpoint.base_url == "https://a.example"
 
 
 async def test_a_type_without_address_keeps_one(catalog: CatalogHarness) -> None:
@@ -151,7 +150,7 @@ async def test_headers_and_format_are_checked(catalog: CatalogHarness) -> None:
     )
     assert failure.fields == ['provider.endpoint.headers["Authorization"]']
     failure = await refused(
-        catalog.update(endpoint=provider_pb2.ProviderEndpoint(format="anthropic"))
+        catalog.update(endpoint=provider_pb2.ProviderEndpoint(format="bedrock"))
     )
     assert failure.fields == ["provider.endpoint.format"]
 

@@ -1,12 +1,21 @@
-"""One deployment for all tests of a file that change nothing of it but their own runs."""
+"""One deployment for all tests of a file that change nothing of it but their own runs.
+
+It is one process in this one; a share of the files, in a full run all of them, have it as
+four processes too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import product
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from support import matrix
 from support.deployment import Deployment
+from support.fleet import Shape, make_fleet
 
 # Beside those that the sandbox lists.
 MODELS = (
@@ -24,8 +33,34 @@ MODELS = (
 )
 
 
+# The files whose tests share a deployment.
+_FILES = sorted(
+    path.stem
+    for path in Path(__file__).parent.glob("test_*.py")
+    if "deployment: Deployment" in path.read_text()
+)
+_CHOSEN = matrix.cells(
+    "chats-on-processes", product(_FILES, (Shape.FOUR, Shape.FOUR_SECURE)), sample=2
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a file's tests the shapes that this run has them on."""
+    if "deployment" in metafunc.fixturenames:
+        name = metafunc.module.__name__.rpartition(".")[2]
+        shapes = [Shape.ONE, *(shape for file, shape in _CHOSEN if file == name)]
+        metafunc.parametrize("deployment", shapes, indirect=True, scope="module")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def deployment() -> AsyncIterator[Deployment]:
+async def deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
     """Yield a deployment with default settings; its tests share its loop."""
-    async with Deployment(models=MODELS) as running:
+    shape: Shape = request.param
+    if shape is Shape.ONE:
+        made = Deployment(models=MODELS)
+    else:
+        made = make_fleet(request, shape, models=MODELS)
+    async with made as running:
         yield running
+    if shape is not Shape.ONE:
+        matrix.ran("chats-on-processes")

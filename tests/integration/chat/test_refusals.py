@@ -242,3 +242,14 @@ async def test_call_too_many_is_refused_at_once() -> None:
 
         await eventually(has_room)
         assert (await deployment.run(begun[0].run_id)).state == run_pb2.RUN_STATE_CANCELLED
+
+
+async def test_runs_since_no_time_are_not_listed(deployment: Deployment) -> None:
+    """A start time beyond the bounds of its type is the caller's mistake, and is named."""
+    for start_time in (Timestamp(seconds=2**63 - 1), Timestamp(nanos=-1)):
+        request = run_pb2.ListRunsRequest(start_time=start_time)
+        failure = await refused(
+            deployment.inference.ListRuns(request, metadata=deployment.admin)
+        )
+        assert (failure.code.name, failure.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+        assert failure.fields == ["start_time"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from support.begun import begin, check_cancelled, resume
 from support.chats import ask, kind_name, leaving, limits, read, stream
 from support.deployment import Deployment
-from trunkline.inference.v1 import result_pb2, run_pb2
+from trunkline.inference.v1 import chat_pb2, result_pb2, run_pb2
 from trunkline.sandbox.sightings import State
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,3 +88,15 @@ async def test_idle_limit_counts_between_reads_and_not_for_the_whole(
     request = ask("sandbox/slow", max_output_tokens=25, limits=limits(idle=0.4))
     reading = await read(stream(deployment.channel, "StreamChat", request, deployment.admin))
     assert reading.completed.attempts[0].duration.ToNanoseconds() > 0.6e9
+
+
+async def test_limits_longer_than_any_run_are_no_limits(deployment: Deployment) -> None:
+    """The contract bounds them from below only; the longest that can be written are kept."""
+    endless = Duration(seconds=2**63 - 1)
+    request = ask(
+        limits=chat_pb2.TimeLimits(
+            connect=endless, first_token=endless, idle=endless, attempt=endless, total=endless
+        )
+    )
+    reading = await read(stream(deployment.channel, "StreamChat", request, deployment.admin))
+    assert reading.completed.HasField("message")

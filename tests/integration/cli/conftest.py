@@ -37,3 +37,34 @@ def type_in(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(ended.value.code, shown.out, shown.err)
 
     return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where certificates go."""
+    return tmp_path / "pki"
+
+
+@pytest.fixture
+def init(type_in: Callable[..., Result], folder: Path) -> Callable[..., Result]:
+    """Run `trunkline pki init` for the folder, as it must not fail."""
+
+    def run(*arguments: str) -> Result:
+        result = type_in("pki", "init", "--directory", str(folder), *arguments)
+        assert result.code == 0, result.err
+        return result
+
+    return run
+
+
+@pytest.fixture
+def refuse(type_in: Callable[..., Result], folder: Path) -> Callable[..., Result]:
+    """Run `trunkline pki init` for the folder, as it must fail."""
+
+    def run(*arguments: str) -> Result:
+        result = type_in("pki", "init", "--directory", str(folder), *arguments)
+        result.assert_reads_well()
+        assert result.out == ""
+        return result
+
+    return run

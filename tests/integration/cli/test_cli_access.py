@@ -138,20 +138,6 @@ def test_a_failure_that_nobody_sent_is_json_too(cli: Cli) -> None:
     assert usage.error["advice"] == "`trunkline chat --help` tells what it takes."
 
 
-@pytest.mark.parametrize(
-    "address", ["10.0.0.1:50051", "trunkline.example.com:50051", "[2001:db8::1]:50051"]
-)
-def test_a_token_does_not_leave_the_machine_unencrypted(
-    type_in: Callable[..., Result], address: str
-) -> None:
-    """The line has no TLS, so that only this machine is called."""
-    result = type_in("status", "--address", address)
-    result.assert_reads_well()
-    assert result.code == 2
-    assert "in the clear" in result.err
-    assert "ssh -L" in result.err
-
-
 @pytest.mark.parametrize("address", ["", "localhost", "127.0.0.1:0", "127.0.0.1:70000", "http://x"])
 def test_what_is_no_address_is_told(type_in: Callable[..., Result], address: str) -> None:
     """A misspelt address is no silent wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from support.fake_suite import DEVELOPER_TOKEN, FakeSuite
 from trunkline.catalog.v1 import model_pb2, provider_pb2
 from trunkline.health.v1 import health_pb2
 from trunkline.inference.v1 import failure_pb2
+from trunkline.kernel.clock import duration, timestamp
 from trunkline.kernel.errors import Unavailable
 
 
@@ -41,6 +43,8 @@ def busy(suite: FakeSuite) -> FakeSuite:
         health_pb2.ProviderHealth(
             provider="openai",
             status=health_pb2.ENDPOINT_STATUS_OK,
+            latency=duration(0.42),
+            check_time=timestamp(time.time_ns() - 150 * 10**9),
             credentials=[
                 health_pb2.CredentialHealth(
                     credential_id="cred_1", kind=failure_pb2.ERROR_KIND_QUOTA
@@ -63,14 +67,33 @@ def test_status_shows_each_provider_with_key_and_health(cli: Cli, busy: FakeSuit
     header, box, groq, openai = (line.split("  ") for line in result.out.splitlines())
     cells = [[cell.strip() for cell in line if cell.strip()] for line in (box, groq, openai)]
     assert header[0] == "PROVIDER"
-    assert cells[0] == ["box", "lm-studio", "verified", "-", "unreachable", "0", "-"]
-    assert cells[1] == ["groq", "openai-compatible", "not connected", "-", "not known", "0", "-"]
+    assert cells[0] == ["box", "lm-studio", "verified", "-", "unreachable", "-", "0", "-"]
+    assert cells[1] == [
+        *("groq", "openai-compatible", "not connected", "-", "not known", "-", "0", "-")
+    ]
     assert cells[2] == [
-        *("openai", "openai", "defaults set", "api key, verified", "ok, key: quota"),
-        *("2", "gpt-mini"),
+        *("openai", "openai", "defaults set", "api key, verified", "ok, 0.42 s, key: quota"),
+        *("2 min ago", "2", "gpt-mini"),
     ]
     assert "groq: Its list could not be [2Jread." in result.err
     assert "box: Nothing answers at its address." in result.err
+
+
+def test_status_of_a_provider_that_is_off_is_not_its_past(cli: Cli, suite: FakeSuite) -> None:
+    """What was wrong with it when it was last asked is no news."""
+    suite.catalog.add_provider("idle", "openai-compatible").enabled = False
+    suite.health.healths = [
+        health_pb2.ProviderHealth(
+            provider="idle",
+            status=health_pb2.ENDPOINT_STATUS_UNREACHABLE,
+            message="It was away.",
+            check_time=timestamp(time.time_ns() + 60 * 10**9),
+        )
+    ]
+    result = cli.run("status")
+    (line,) = result.out.splitlines()[1:]
+    assert line.split() == ["idle", "openai-compatible", "off", "-", "-", "now", "0", "-"]
+    assert result.err == ""
 
 
 def test_status_as_json_is_one_document(cli: Cli, busy: FakeSuite) -> None:

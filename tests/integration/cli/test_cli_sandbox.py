@@ -24,21 +24,35 @@ def test_it_lists_its_models(cli: Cli) -> None:
 
 
 def test_it_serves_until_it_is_told_to_stop(cli: Cli) -> None:
-    """It prints address, key and models, answers there, and ends in order."""
+    """It prints the addresses, key and models, answers there, and ends in order."""
     child = cli.start("sandbox", "--time-scale", "0")
     assert child.stdout is not None
     first = child.stdout.readline()
     base_url = first.split()[-1].rstrip(".")
+    addresses = dict(child.stdout.readline().split() for _ in range(4))
+    origin = base_url.removesuffix("/v1")
+    assert addresses == {
+        "openai": base_url,
+        "anthropic": f"{origin}/anthropic/v1",
+        "google": f"{origin}/google/v1beta",
+        "ollama": f"{origin}/ollama",
+    }
     key = child.stdout.readline().split()[-1]
     assert child.stdout.readline().split()[:2] == ["models", "ok,"]
     assert "--list" in child.stdout.readline()
-    request = urllib.request.Request(
-        f"{base_url}/models", headers={"authorization": f"Bearer {key}"}
-    )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-        request, timeout=10
-    ) as answer:
-        assert json.load(answer)["data"][0]["id"] == "ok"
+    near = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for address, headers in (
+        (f"{base_url}/models", {"authorization": f"Bearer {key}"}),
+        (
+            f"{addresses['anthropic']}/models",
+            {"x-api-key": key, "anthropic-version": "2023-06-01"},
+        ),
+        (f"{addresses['google']}/models", {"x-goog-api-key": key}),
+        (f"{addresses['ollama']}/api/tags", {}),
+    ):
+        request = urllib.request.Request(address, headers=headers)
+        with near.open(request, timeout=10) as answer:
+            assert b'"ok"' in answer.read().replace(b"models/ok", b"ok")
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (0, "Stopped.\n")
@@ -55,6 +69,8 @@ def test_a_program_gets_one_document(cli: Cli) -> None:
         text += line
     document = json.loads(text)
     assert document["base_url"].startswith("http://127.0.0.1:")
+    assert document["addresses"]["openai"] == document["base_url"]
+    assert list(document["addresses"]) == ["openai", "anthropic", "google", "ollama"]
     assert document["api_key"]
     assert "ok" in document["models"]
     child.send_signal(signal.SIGTERM)

@@ -11,9 +11,9 @@ from support.credential_harness import CredentialHarness
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[CredentialHarness]:
+async def house(tmp_path: Path, store_url: str) -> AsyncIterator[CredentialHarness]:
     """Yield the harness of a service that does not run yet."""
-    harness = CredentialHarness(tmp_path)
+    harness = CredentialHarness(tmp_path, url=store_url)
     yield harness
     await harness.close()
 

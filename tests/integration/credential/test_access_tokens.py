@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import sqlite3
-from contextlib import closing
 
 import grpc
 import pytest
@@ -64,12 +62,9 @@ async def test_only_the_hash_of_a_token_is_kept(suite: CredentialHarness) -> Non
     """The database holds its SHA-256, and the token nowhere."""
     issued = await suite.issue("ann", DEVELOPER)
     await suite.stop()
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database:
-        (kept,) = database.execute(
-            "SELECT hash FROM access_token WHERE principal = 'ann'"
-        ).fetchone()
+    ((kept,),) = await suite.store.run("SELECT hash FROM access_token WHERE principal = 'ann'")
     assert kept == hashlib.sha256(issued.token.encode()).digest()
-    for path in suite.data_dir.iterdir():
+    for path in suite.data_dir.glob("*"):
         assert issued.token.encode() not in path.read_bytes(), path
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -162,10 +161,10 @@ async def test_a_reader_of_tokens_goes_on_from_its_revision(suite: CredentialHar
 
 async def test_trimmed_token_changes_bring_the_view_again(suite: CredentialHarness) -> None:
     """A reader that fell too far behind starts over."""
+    ((before,),) = await suite.store.run("SELECT value FROM access_revision")
     await suite.issue("ann", DEVELOPER)
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        database.execute("DELETE FROM access_outbox")
-    async with aclosing(watch(suite, 1)) as messages:
+    await suite.store.run("DELETE FROM access_outbox")
+    async with aclosing(watch(suite, before)) as messages:
         page = await seen(messages)
     assert len(page.snapshot_page.tokens) == 2
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import sqlite3
 import traceback
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -165,11 +163,7 @@ async def test_no_key_is_written_down(
 
 async def failing_save(suite: CredentialHarness) -> object:
     """Save a key while the database refuses it, and return the error."""
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        database.execute(
-            "CREATE TRIGGER refuse BEFORE UPDATE ON credential"
-            " BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END"
-        )
+    await suite.store.refuse("credential")
     error = await refused(
         suite.credentials.SaveApiKey(
             save_pb2.SaveApiKeyRequest(provider="openai", api_key=CANARIES["refused"]),
@@ -177,37 +171,37 @@ async def failing_save(suite: CredentialHarness) -> object:
         )
     )
     assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        database.execute("DROP TRIGGER refuse")
+    await suite.store.accept("credential")
     return error
 
 
 async def test_a_save_that_fails_half_way_changes_nothing(suite: CredentialHarness) -> None:
     """The version, the secret and the view stay as they were."""
+    ((before,),) = await suite.store.run("SELECT value FROM credential_revision")
     saved = await suite.save("openai", CANARIES["saved"])
     with capture_logs():
         await failing_save(suite)
     assert await suite.saved() == [saved]
     assert (await suite.resolve()).secret.api_key == CANARIES["saved"]
     call = suite.peer_credentials["health"].WatchCredentials(
-        resolve_pb2.WatchCredentialsRequest(after_revision=1)
+        resolve_pb2.WatchCredentialsRequest(after_revision=before)
     )
     first: Any = await call.read()
     second: Any = await call.read()
     call.cancel()
-    assert first.credential == saved
+    assert (first.credential, first.revision) == (saved, before + 1)
     assert second.HasField("heartbeat")
 
 
 async def sealed_bytes(suite: CredentialHarness, provider: str) -> bytes:
     """Return the sealed secret of a provider's credential."""
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database:
-        (sealed,) = database.execute(
-            "SELECT sealed FROM credential WHERE provider = ?", (provider,)
-        ).fetchone()
+    ((sealed,),) = await suite.store.run(
+        "SELECT sealed FROM credential WHERE provider = ?", provider
+    )
     return bytes(sealed)
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize("size", [20, 8000])
 async def test_a_data_key_goes_with_its_row(suite: CredentialHarness, size: int) -> None:
     """After a deletion or a new version no file holds the sealed secret, also not the log."""

@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
 
 from support.credential_harness import KEY, CredentialHarness
 from trunkline.credential.app import CredentialService
@@ -26,11 +21,12 @@ KEY_FILE = "key-encryption-keys.json"
 OLD = base64.b64encode(bytes(range(32))).decode()
 NEW = base64.b64encode(bytes(range(32, 64))).decode()
 
+pytestmark = pytest.mark.both_stores
 
-def sealed_rows(house: CredentialHarness) -> list[tuple[str, bytes]]:
+
+async def sealed_rows(house: CredentialHarness) -> list[tuple[str, bytes]]:
     """Return the key id and sealed secret of every credential."""
-    with closing(sqlite3.connect(house.data_dir / "credential.db")) as database:
-        return database.execute("SELECT key_id, sealed FROM credential ORDER BY id").fetchall()
+    return await house.store.run("SELECT key_id, sealed FROM credential ORDER BY id")
 
 
 async def start_fails(house: CredentialHarness) -> StartupError:
@@ -59,11 +55,11 @@ async def test_the_first_start_makes_a_key_beside_the_data_not_in_it(
     await suite.save()
     path = suite.config_dir / KEY_FILE
     assert suite.service.key_location == f"the file {path}"
-    ((key_id, _),) = sealed_rows(suite)
+    ((key_id, _),) = await sealed_rows(suite)
     document = json.loads(path.read_text())
     assert document["current"] == key_id
     material = base64.b64decode(document["keys"][0]["material"])
-    for file in suite.data_dir.iterdir():
+    for file in suite.data_dir.glob("*"):
         assert material not in file.read_bytes(), file
 
 
@@ -87,7 +83,7 @@ async def test_an_older_key_goes_on_opening_what_it_sealed(house: CredentialHarn
     house.environment = {"TRUNKLINE_MASTER_KEY": f"kek_new:{NEW},kek_old:{OLD}"}
     await house.restart()
     await house.save("groq", "sk-b")
-    assert [key_id for key_id, _ in sealed_rows(house)] == ["kek_old", "kek_new"]
+    assert [key_id for key_id, _ in (await sealed_rows(house))] == ["kek_old", "kek_new"]
     assert (await house.resolve()).secret.api_key == "sk-a"
     assert (await house.resolve("groq", "https://api.groq.com:443")).secret.api_key == "sk-b"
 
@@ -96,7 +92,7 @@ async def test_sealed_secrets_without_their_key_stop_the_start(suite: Credential
     """No new key is made over them; with the old one back all is well."""
     await suite.save()
     await suite.stop()
-    rows = sealed_rows(suite)
+    rows = await sealed_rows(suite)
     ((key_id, _),) = rows
     path = suite.config_dir / KEY_FILE
     kept = path.rename(path.with_suffix(".away"))
@@ -106,7 +102,7 @@ async def test_sealed_secrets_without_their_key_stop_the_start(suite: Credential
     assert str(path) in error.what
     assert "TRUNKLINE_MASTER_KEY" in error.advice
     assert sorted(suite.config_dir.iterdir()) == files
-    assert sealed_rows(suite) == rows
+    assert await sealed_rows(suite) == rows
     kept.rename(path)
     await suite.start()
     assert (await suite.resolve()).secret.api_key == KEY
@@ -121,7 +117,7 @@ async def test_sealed_secrets_with_another_key_stop_the_start(house: CredentialH
     await house.stop()
     house.environment = {"TRUNKLINE_MASTER_KEY": NEW}
     error = await start_fails(house)
-    assert sealed_rows(house)[0][0] in error.what
+    assert (await sealed_rows(house))[0][0] in error.what
     assert NEW not in error.what + error.advice
 
 
@@ -129,8 +125,7 @@ async def test_a_damaged_row_does_not_hide_that_it_is_sealed(suite: CredentialHa
     """Also when nothing can be read of it, no key is made in its key's place."""
     await suite.save()
     await suite.stop()
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        database.execute("UPDATE credential SET sealed = x'00'")
+    await suite.store.run("UPDATE credential SET sealed = ?", bytes(1))
     path = suite.config_dir / KEY_FILE
     path.unlink()
     await start_fails(suite)
@@ -206,6 +201,7 @@ async def test_two_first_starts_at_once_share_one_key(tmp_path: Path) -> None:
     assert names == {"admin-token", KEY_FILE}
 
 
+@pytest.mark.one_store
 async def test_a_data_directory_in_use_is_refused(house: CredentialHarness) -> None:
     """Two services on one database would each believe to own it."""
     await house.start()
@@ -219,8 +215,4 @@ async def test_the_migrated_schema_is_what_the_code_expects(house: CredentialHar
     """No column, index or table is only in one of them."""
     await house.start()
     await house.stop()
-    engine = create_engine(f"sqlite:///{house.data_dir / 'credential.db'}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Tables.metadata) == []
-    engine.dispose()
+    assert await house.store.differences(Tables.metadata) == []

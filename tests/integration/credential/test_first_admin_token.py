@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,10 +17,9 @@ from trunkline.kernel.service import StartupError
 MASTER_KEY = {"TRUNKLINE_MASTER_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
 
 
-def token_rows(house: CredentialHarness) -> int:
+async def token_rows(house: CredentialHarness) -> int:
     """Count the tokens in the database."""
-    with closing(sqlite3.connect(house.data_dir / "credential.db")) as database:
-        (count,) = database.execute("SELECT count(*) FROM access_token").fetchone()
+    ((count,),) = await house.store.run("SELECT count(*) FROM access_token")
     return int(count)
 
 
@@ -62,7 +59,7 @@ async def test_later_starts_leave_the_file_alone(house: CredentialHarness) -> No
     after = (service.admin_token_path.read_bytes(), service.admin_token_path.stat().st_mtime_ns)
     assert after == before
     assert not service.made_admin_token
-    assert token_rows(house) == 1
+    assert await token_rows(house) == 1
 
 
 async def test_a_file_that_was_taken_away_is_not_made_again(house: CredentialHarness) -> None:
@@ -71,7 +68,7 @@ async def test_a_file_that_was_taken_away_is_not_made_again(house: CredentialHar
     service.admin_token_path.unlink()
     await open_and_close(house)
     assert not service.admin_token_path.exists()
-    assert token_rows(house) == 1
+    assert await token_rows(house) == 1
 
 
 async def test_the_file_of_an_older_data_directory_is_replaced(house: CredentialHarness) -> None:
@@ -113,12 +110,12 @@ async def test_a_token_that_cannot_be_written_is_not_stored(house: CredentialHar
         await open_and_close(house)
     assert str(path) in caught.value.what
     assert "TRUNKLINE_CONFIG_DIR" in caught.value.advice
-    assert token_rows(house) == 0
+    assert await token_rows(house) == 0
     assert [name for name in os.listdir(house.config_dir) if name.startswith(".")] == []
     (path / "full").unlink()
     path.rmdir()
     assert (await open_and_close(house)).made_admin_token
-    assert token_rows(house) == 1
+    assert await token_rows(house) == 1
 
 
 async def test_a_config_directory_that_is_none_keeps_no_token(house: CredentialHarness) -> None:
@@ -129,7 +126,7 @@ async def test_a_config_directory_that_is_none_keeps_no_token(house: CredentialH
         await open_and_close(house)
     assert str(house.config_dir) in caught.value.what
     assert "TRUNKLINE_MASTER_KEY" not in caught.value.advice
-    assert token_rows(house) == 0
+    assert await token_rows(house) == 0
 
 
 async def test_a_config_directory_that_others_can_write_is_refused(
@@ -142,7 +139,7 @@ async def test_a_config_directory_that_others_can_write_is_refused(
     with pytest.raises(StartupError) as caught:
         await open_and_close(house)
     assert "can be written by other users" in caught.value.what
-    assert token_rows(house) == 0
+    assert await token_rows(house) == 0
     assert list(house.config_dir.iterdir()) == []
 
 
@@ -150,8 +147,7 @@ async def test_a_start_that_was_killed_half_way_is_made_up_for(house: Credential
     """With the file written and the row not, the next start makes both anew."""
     service = await open_and_close(house)
     lost = service.admin_token_path.read_text()
-    with closing(sqlite3.connect(house.data_dir / "credential.db")) as database, database:
-        database.execute("DELETE FROM access_token")
+    await house.store.run("DELETE FROM access_token")
     await house.start()
     assert house.service.made_admin_token
     assert house.service.admin_token_path.read_text() != lost

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import zlib
-from contextlib import closing
 
 import grpc
 import pytest
 
 from support.credential_harness import KEY, CredentialHarness, refused
 from trunkline.credential.v1 import resolve_pb2
-
-
-def change(suite: CredentialHarness, statement: str, *values: object) -> None:
-    """Change the database behind the back of the service."""
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        database.execute(statement, values)
 
 
 async def test_the_central_key_is_released_for_its_provider(suite: CredentialHarness) -> None:
@@ -135,10 +127,9 @@ async def test_rows_that_were_swapped_do_not_open(suite: CredentialHarness) -> N
     """A secret sealed for one provider is of no use in the row of another."""
     first, second = await suite.save("openai", "sk-a"), await suite.save("groq", "sk-b")
     await suite.stop()
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        sealed = dict(database.execute("SELECT id, sealed FROM credential").fetchall())
-        for row, other in ((first.id, second.id), (second.id, first.id)):
-            database.execute("UPDATE credential SET sealed = ? WHERE id = ?", (sealed[other], row))
+    sealed = dict(await suite.store.run("SELECT id, sealed FROM credential"))
+    for row, other in ((first.id, second.id), (second.id, first.id)):
+        await suite.store.run("UPDATE credential SET sealed = ? WHERE id = ?", sealed[other], row)
     await suite.start()
     for credential, origin in (
         (first, "https://api.openai.com:443"),
@@ -161,7 +152,7 @@ async def test_what_a_secret_is_bound_to_cannot_be_rewritten(
     """Who can write the database cannot send a key elsewhere or pass it to another."""
     saved = await suite.save()
     await suite.stop()
-    change(suite, f"UPDATE credential SET {column} = ?", value)
+    await suite.store.run(f"UPDATE credential SET {column} = ?", value)
     await suite.start()
     origin = "https://evil.example:443" if column == "origin" else "https://api.openai.com:443"
     refusal = await refused(suite.resolve(origin=origin, credential_id=saved.id))
@@ -173,14 +164,11 @@ async def test_a_damaged_secret_is_told_as_lost(suite: CredentialHarness) -> Non
     await suite.save()
     await suite.save("groq")
     await suite.stop()
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        (sealed,) = database.execute(
-            "SELECT sealed FROM credential WHERE provider = 'openai'"
-        ).fetchone()
-        database.execute(
-            "UPDATE credential SET sealed = ? WHERE provider = 'openai'",
-            (sealed[:-1] + bytes([sealed[-1] ^ 1]),),
-        )
+    ((sealed,),) = await suite.store.run("SELECT sealed FROM credential WHERE provider = 'openai'")
+    await suite.store.run(
+        "UPDATE credential SET sealed = ? WHERE provider = 'openai'",
+        sealed[:-1] + bytes([sealed[-1] ^ 1]),
+    )
     await suite.start()
     refusal = await refused(suite.resolve())
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.DATA_LOSS, "SEAL_BROKEN")
@@ -194,13 +182,12 @@ async def test_a_secret_without_its_key_is_told_as_lost(suite: CredentialHarness
     """A row sealed under a key that the keyring lacks names that key."""
     await suite.save()
     # As if the row came from elsewhere: sealed under a key with an id of the same length.
-    with closing(sqlite3.connect(suite.data_dir / "credential.db")) as database, database:
-        sealed, key_id = database.execute("SELECT sealed, key_id FROM credential").fetchone()
-        other = "kek_" + "0" * (len(key_id) - 4)
-        end = 2 + len(key_id)
-        header = sealed[:2] + other.encode()
-        moved = header + zlib.crc32(header).to_bytes(4, "big") + sealed[end + 4 :]
-        database.execute("UPDATE credential SET sealed = ?, key_id = ?", (moved, other))
+    ((sealed, key_id),) = await suite.store.run("SELECT sealed, key_id FROM credential")
+    other = "kek_" + "0" * (len(key_id) - 4)
+    end = 2 + len(key_id)
+    header = sealed[:2] + other.encode()
+    moved = header + zlib.crc32(header).to_bytes(4, "big") + sealed[end + 4 :]
+    await suite.store.run("UPDATE credential SET sealed = ?, key_id = ?", moved, other)
     refusal = await refused(suite.resolve())
     assert refusal.reason == "SEAL_BROKEN"
     assert refusal.metadata["key_id"] == other

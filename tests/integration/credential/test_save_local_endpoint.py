@@ -62,6 +62,15 @@ async def test_a_server_that_does_not_answer_is_not_connected(suite: CredentialH
     assert await suite.saved() == []
 
 
+async def test_a_server_that_takes_no_key_is_connected_when_it_answers(
+    suite: CredentialHarness,
+) -> None:
+    """A list that says nothing of a key is what an endpoint without one answers."""
+    suite.inference.answer(provider_pb2.VERDICT_UNVERIFIABLE)
+    response = await suite.credentials.SaveLocalEndpoint(endpoint(), metadata=suite.admin)
+    assert response.credential.state == credential_pb2.CREDENTIAL_STATE_VERIFIED
+
+
 async def test_a_server_may_be_connected_before_it_runs(suite: CredentialHarness) -> None:
     """allow_unverified keeps the address for later."""
     suite.inference.answer(provider_pb2.VERDICT_UNREACHABLE)

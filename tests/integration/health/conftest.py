@@ -11,11 +11,18 @@ from support.health_harness import HealthHarness
 
 
 @pytest.fixture
-async def health(tmp_path: Path) -> AsyncIterator[HealthHarness]:
+async def health(tmp_path: Path, store_url: str) -> AsyncIterator[HealthHarness]:
     """Give a health service that knows the providers `openai` and `groq`."""
-    harness = HealthHarness(tmp_path)
+    harness = HealthHarness(tmp_path, store_url)
     harness.catalog.put("openai", "groq")
     await harness.start_peers("catalog", "credential")
     await harness.start()
     yield harness
     await harness.close()
+
+
+@pytest.fixture
+async def probing(health: HealthHarness) -> HealthHarness:
+    """Give a health service that can have its providers probed."""
+    await health.start_peers("inference")
+    return health

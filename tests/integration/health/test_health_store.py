@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import grpc
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+import pytest
 from structlog.testing import capture_logs
 
 from support.health_harness import NOT_AUTHORIZED, SILENT, UNREACHABLE, HealthHarness, outcome
@@ -13,6 +11,8 @@ from support.service_calls import eventually, refused, settled
 from trunkline.health.tables import Tables
 from trunkline.health.traffic import WINDOW_MINUTES
 from trunkline.health.v1 import health_pb2
+
+pytestmark = pytest.mark.both_stores
 
 
 async def test_a_restart_keeps_states_keys_and_traffic(health: HealthHarness) -> None:
@@ -56,10 +56,7 @@ async def test_old_minutes_leave_the_database(health: HealthHarness) -> None:
 
 async def test_the_schema_is_the_one_that_the_tables_declare(health: HealthHarness) -> None:
     """The migrations leave nothing to be changed."""
-    engine = create_engine(f"sqlite:///{health.database}")
-    with engine.connect() as connection:
-        assert not compare_metadata(MigrationContext.configure(connection), Tables.metadata)
-    engine.dispose()
+    assert await health.store.differences(Tables.metadata) == []
 
 
 async def test_what_was_known_is_served_without_the_catalog(health: HealthHarness) -> None:
@@ -97,16 +94,14 @@ async def test_a_provider_that_went_while_health_was_away_is_told_of(
 async def test_what_cannot_be_written_is_told_later(health: HealthHarness) -> None:
     """Answers come from memory meanwhile; when the disk is back, nothing is lost."""
     await health.get()
-    await health.run_sql(
-        "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END"
-    )
+    await health.store.refuse("outbox")
     async with health.watch() as reading:
         revision = (await reading.kind("snapshot_complete")).revision
         with capture_logs() as logs:
             await health.report(outcome(kind=SILENT))
             await settled(lambda: any(log["event"] == "health_not_written" for log in logs))
         assert (await health.get()).status == UNREACHABLE
-        await health.run_sql("DROP TRIGGER full")
+        await health.store.accept("outbox")
         told = await reading.until(lambda message: message.health.status == UNREACHABLE)
         assert told.revision > revision
         assert told.health.traffic[0].attempts == 1

@@ -6,9 +6,20 @@ from typing import Any
 
 import pytest
 
-from support.health_harness import NOT_AUTHORIZED, OK, SILENT, UNREACHABLE, HealthHarness, outcome
+from support.health_harness import (
+    DEGRADED,
+    NOT_AUTHORIZED,
+    OK,
+    SILENT,
+    UNREACHABLE,
+    HealthHarness,
+    answered,
+    outcome,
+)
 from support.service_calls import ADMIN, DEVELOPER, Reading
+from trunkline.health.recorder import TELL_EVERY_S, TELL_FIGURES_EVERY_S
 from trunkline.health.v1 import health_service_pb2
+from trunkline.inference.v1 import provider_pb2
 
 
 def _is(provider: str, **fields: Any) -> Any:
@@ -145,3 +156,43 @@ async def test_everybody_with_a_token_may_watch(health: HealthHarness) -> None:
         call = health.stub.WatchHealth(health_service_pb2.WatchHealthRequest(), metadata=metadata)
         async with Reading(call) as reading:
             await reading.kind("snapshot_complete")
+
+
+async def test_what_a_probe_changes_is_told_at_once(probing: HealthHarness) -> None:
+    """A status or a verdict; new figures alone once a minute."""
+    probing.credentials.put("openai")
+    await probing.first_probe("openai")
+    await probing.first_probe("groq")
+    async with probing.watch() as reading:
+        await reading.kind("snapshot_complete")
+        for response, good in (
+            (answered(seconds=4), _is("openai", status=DEGRADED)),
+            (answered(provider_pb2.VERDICT_UNREACHABLE), _is("openai", status=UNREACHABLE)),
+            (
+                answered(provider_pb2.VERDICT_REVOKED),
+                lambda message: "VERDICT_REVOKED" in str(message.health.credentials),
+            ),
+        ):
+            probing.inference.answers["openai"] = response
+            await probing.check("openai")
+            told = await reading.until(good)
+            assert told.health == await probing.get("openai", ADMIN)
+        revision = told.revision
+        for count in range(1, 6):
+            probing.inference.answers["openai"] = answered(
+                provider_pb2.VERDICT_REVOKED, seconds=count / 10
+            )
+            probing.clock.turn(TELL_EVERY_S)
+            await probing.check("openai")
+        # A change at another provider is told in the meantime, and these figures are not.
+        await probing.report(outcome("groq/a", kind=SILENT))
+        await reading.until(_is("groq", status=UNREACHABLE))
+        assert not [
+            message.health.latency
+            for message in reading.messages
+            if message.revision > revision and message.health.provider == "openai"
+        ]
+        probing.clock.turn(TELL_FIGURES_EVERY_S)
+        await reading.until(
+            lambda message: message.revision > revision and message.health.provider == "openai"
+        )

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
+from integration.kernel import storing
 from integration.kernel.listening import Bed, listening
+from support.postgres import Template
 
 
 @pytest.fixture
@@ -23,6 +25,12 @@ def logged() -> Iterator[list[Any]]:
     )
     yield capture.entries
     structlog.configure(**before)
+
+
+@pytest.fixture
+def template() -> Template:
+    """What a PostgreSQL database holds at first: the notes, of which there are none."""
+    return storing.NOTES_TEMPLATE
 
 
 @pytest.fixture

@@ -16,9 +16,11 @@ from grpc_health.v1 import health_pb2_grpc
 
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, watch_pb2
 from trunkline.inference.v1 import chat_pb2, event_pb2, inference_service_pb2_grpc
+from trunkline.kernel import keepalive
 from trunkline.kernel.call import Call, Caller
 from trunkline.kernel.errors import Unauthenticated
 from trunkline.kernel.interceptor import Interceptor
+from trunkline.kernel.keepalive import KeepAlive
 from trunkline.kernel.server import Listener, Registration
 from trunkline.kernel.status import find_detail, read_status
 from trunkline.options.v1 import options_pb2
@@ -140,11 +142,16 @@ class Bed:
 
 
 @contextlib.asynccontextmanager
-async def listening(max_calls: int = 100) -> AsyncIterator[Bed]:
+async def listening(
+    max_calls: int = 100, keep_alive: KeepAlive = keepalive.SERVER
+) -> AsyncIterator[Bed]:
     """Run a public listener."""
     tokens, chats = Tokens(), Chats()  # type: ignore[abstract] # abstract for the checker only
     interceptor = Interceptor(authenticator=tokens, max_calls=max_calls)
-    async with serving(interceptor, [registration(chats)]) as (listener, channel):
+    async with serving(interceptor, [registration(chats)], keep_alive=keep_alive) as (
+        listener,
+        channel,
+    ):
         yield Bed(tokens, chats, interceptor, listener, channel)
 
 
@@ -155,9 +162,15 @@ async def serving(
     *,
     internal: bool = False,
     address: str = "127.0.0.1:0",
+    keep_alive: KeepAlive = keepalive.SERVER,
 ) -> AsyncIterator[tuple[Listener, grpc.aio.Channel]]:
     """Run a listener, and open a channel to it."""
-    listener = Listener(interceptor, internal=internal, max_message_bytes=MESSAGE_LIMIT)
+    listener = Listener(
+        interceptor,
+        internal=internal,
+        max_message_bytes=MESSAGE_LIMIT,
+        keep_alive=keep_alive,
+    )
     listener.add(registrations)
     if not internal:
         listener.add_public_tools(address)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 from sqlalchemy import Column, Integer, MetaData, String, Table, column, insert
 from sqlalchemy import table as sqlalchemy_table
+from sqlalchemy import text as sqlalchemy_text
 from sqlmodel import select
 
+from support.postgres import Template
 from trunkline.catalog.v1 import provider_pb2, watch_pb2
-from trunkline.kernel.database import Database, Session
+from trunkline.kernel.database import Database, DatabaseSettings, Session, SqliteDatabase
+from trunkline.kernel.database.postgres import TRANSACTION_LIMIT_S, PostgresDatabase
+from trunkline.kernel.database.transactions import TURN_WAIT_S
+from trunkline.kernel.lease import declare_leases
 from trunkline.kernel.outbox import Outbox
 from trunkline.kernel.watch import Feed, paged
 
@@ -23,12 +29,17 @@ NOTES = Table(
     Column("text", String, nullable=False),
 )
 OUTBOX = Outbox(METADATA)
+# The last statement of a connection that listens to changes.
+_LISTENS = "datname = current_database() AND query LIKE 'LISTEN %'"
+LEASES = declare_leases(METADATA)
+
 
 FIRST = """
 import sqlalchemy as sa
 from alembic import op
 
-from trunkline.kernel.outbox import first_revision
+from trunkline.kernel.lease import create_leases
+from trunkline.kernel.outbox import renumber
 
 revision = "0001"
 down_revision = None
@@ -45,12 +56,14 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("value", sa.Integer(), nullable=False),
     )
-    op.bulk_insert(counter, [{"id": 1, "value": first_revision()}])
+    op.bulk_insert(counter, [{"id": 1, "value": 1}])
     op.create_table(
         "outbox",
         sa.Column("revision", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
     )
+    renumber(op, "revision", "outbox")
+    create_leases(op)
 """
 
 
@@ -72,14 +85,53 @@ def write_migrations(directory: Path, *later: str) -> Path:
     return directory
 
 
-def database(root: Path, *later: str, busy_timeout_s: float = 5.0) -> Database:
-    """Return the database of the notes below a directory; not open yet."""
-    return Database(
+def database(
+    root: Path, *later: str, busy_timeout_s: float = 5.0, turn_wait_s: float = TURN_WAIT_S
+) -> SqliteDatabase:
+    """Return the SQLite database of the notes below a directory; not open yet."""
+    return SqliteDatabase(
         "notes",
         root / "data",
         write_migrations(root / "migrations", *later),
         busy_timeout_s=busy_timeout_s,
+        turn_wait_s=turn_wait_s,
     )
+
+
+def shared_database(
+    root: Path,
+    url: str,
+    *later: str,
+    turn_wait_s: float = TURN_WAIT_S,
+    transaction_limit_s: float = TRANSACTION_LIMIT_S,
+    **settings: object,
+) -> PostgresDatabase:
+    """Return the PostgreSQL database of the notes; not open yet."""
+    return PostgresDatabase(
+        "notes",
+        DatabaseSettings.model_validate({"database_url": url, **settings}),
+        write_migrations(root / "migrations", *later),
+        turn_wait_s=turn_wait_s,
+        transaction_limit_s=transaction_limit_s,
+    )
+
+
+def any_database(root: Path, url: str, *, turn_wait_s: float = TURN_WAIT_S) -> Database:
+    """Return the database of the notes at a URL, or below a directory; not open yet."""
+    if url:
+        return shared_database(root, url, turn_wait_s=turn_wait_s)
+    return database(root, turn_wait_s=turn_wait_s)
+
+
+async def _fill(url: str) -> None:
+    """Make the first schema of the notes."""
+    with tempfile.TemporaryDirectory() as directory:
+        kept = shared_database(Path(directory), url)
+        await kept.open()
+        await kept.close()
+
+
+NOTES_TEMPLATE = Template("notes", _fill)
 
 
 async def add(session: Session, *texts: str) -> None:
@@ -102,6 +154,45 @@ async def texts(kept: Database) -> list[str]:
     """Return all notes."""
     async with kept.read() as session:
         return list(await session.exec(all_texts()))
+
+
+async def holds_no_transaction(kept: Database) -> bool:
+    """Tell whether nobody has a transaction open."""
+    if isinstance(kept, SqliteDatabase):
+        return await kept.checkpoint()
+    open_ones = sqlalchemy_text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state LIKE 'idle in transaction%' AND pid <> pg_backend_pid()"
+    )
+    async with kept.read() as session:
+        return int((await session.exec(open_ones)).scalar_one()) == 0  # type: ignore[call-overload] # typed for SQLModel's select
+
+
+def is_protected() -> Any:
+    """Return the query for whether a connection to PostgreSQL speaks TLS."""
+    return sqlalchemy_text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+
+
+def listening_processes() -> Any:
+    """Return the query for the server's processes that serve connections which listen."""
+    return sqlalchemy_text(f"SELECT pid FROM pg_stat_activity WHERE {_LISTENS}")
+
+
+def cut_listening() -> Any:
+    """Return the statement that cuts every connection that listens."""
+    return sqlalchemy_text(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_LISTENS}"
+    )
+
+
+def server_process() -> Any:
+    """Return the query for the server's process that serves a connection."""
+    return sqlalchemy_text("SELECT pg_backend_pid()")
+
+
+def sleep_for(seconds: float) -> Any:
+    """Return a statement that takes its time."""
+    return sqlalchemy_text("SELECT pg_sleep(:seconds)").bindparams(seconds=seconds)
 
 
 def change(text: str) -> watch_pb2.WatchCatalogResponse:

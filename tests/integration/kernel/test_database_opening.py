@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from integration.kernel import storing
-from trunkline.kernel.database import Database, DatabaseError
+from trunkline.kernel.database import DatabaseError, SqliteDatabase
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from trunkline.kernel.database import Database
+from trunkline.kernel.database import SqliteDatabase
 
 async def hold():
-    database = Database("notes", Path(sys.argv[1]), Path(sys.argv[2]))
+    database = SqliteDatabase("notes", Path(sys.argv[1]), Path(sys.argv[2]))
     await database.open()
     print("open", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -40,7 +40,7 @@ def no_umask() -> Iterator[None]:
     os.umask(before)
 
 
-async def refused(database: Database) -> DatabaseError:
+async def refused(database: SqliteDatabase) -> DatabaseError:
     """Return why a database does not open, in a sentence and an advice; it must not."""
     with pytest.raises(DatabaseError) as caught:
         await database.open()
@@ -164,7 +164,7 @@ async def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
 async def test_a_data_directory_below_a_file_is_refused(tmp_path: Path) -> None:
     """Whoever runs this, root too, cannot write there."""
     (tmp_path / "file").write_text("")
-    kept = Database("notes", tmp_path / "file" / "data", tmp_path)
+    kept = SqliteDatabase("notes", tmp_path / "file" / "data", tmp_path)
     error = await refused(kept)
     assert error.what == (
         f"The data directory {tmp_path / 'file' / 'data'} cannot be written: Not a directory."

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import sqlite3
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
-from sqlalchemy.exc import OperationalError
 
 from integration.kernel import storing
-from integration.kernel.listening import LIMIT_S, eventually
-from trunkline.kernel.database import Database
+from integration.kernel.listening import LIMIT_S
+from trunkline.kernel.database import Database, StoreUnavailable
+
+pytestmark = pytest.mark.both_stores
 
 
 @pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[Database]:
-    """An open database, which waits for others' locks for a moment only."""
-    opened = storing.database(tmp_path, busy_timeout_s=0.3)
+async def kept(tmp_path: Path, store_url: str) -> AsyncIterator[Database]:
+    """An open database."""
+    opened = storing.any_database(tmp_path, store_url)
     await opened.open()
     yield opened
     await opened.close()
-
-
-@contextlib.contextmanager
-def other_program(kept: Database) -> Iterator[sqlite3.Connection]:
-    """Open the file as another program would, one that asks nobody and does not wait."""
-    connection = sqlite3.connect(
-        kept.path, timeout=0, isolation_level=None, check_same_thread=False
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 async def test_a_transaction_is_written_at_its_end(kept: Database) -> None:
@@ -76,28 +63,6 @@ async def test_a_reader_sees_one_moment(kept: Database) -> None:
     assert await storing.texts(kept) == ["a", "b"]
 
 
-async def test_a_writer_locks_before_its_first_statement(kept: Database) -> None:
-    """One that read first, and took its lock then, could only fail."""
-    with other_program(kept) as other:
-        async with kept.write() as session:
-            await session.exec(storing.all_texts())
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                other.execute("BEGIN IMMEDIATE")
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("ROLLBACK")
-
-
-async def test_a_reader_locks_nobody_out(kept: Database) -> None:
-    """Neither another program nor our own writers."""
-    async with kept.read() as session:
-        await session.exec(storing.all_texts())
-        with other_program(kept) as other:
-            other.execute("INSERT INTO note (text) VALUES ('other')")
-        async with kept.write() as writing:
-            await storing.add(writing, "ours")
-    assert await storing.texts(kept) == ["other", "ours"]
-
-
 async def test_writers_take_turns(kept: Database) -> None:
     """Each reads what the one before wrote: no update is lost."""
 
@@ -109,49 +74,6 @@ async def test_writers_take_turns(kept: Database) -> None:
 
     await asyncio.gather(*(count_up() for _ in range(30)))
     assert await storing.texts(kept) == [f"{number}" for number in range(30)]
-
-
-async def test_another_programs_lock_is_waited_for_off_the_loop(kept: Database) -> None:
-    """A backup holds the file for a while: the write waits, and everything else goes on."""
-    turns = 0
-    done = asyncio.Event()
-
-    async def turn() -> None:
-        nonlocal turns
-        while not done.is_set():
-            turns += 1
-            await asyncio.sleep(0.001)
-
-    async def write() -> None:
-        async with kept.write() as session:
-            await storing.add(session, "a")
-
-    with other_program(kept) as other:
-        other.execute("BEGIN IMMEDIATE")
-        turning = asyncio.create_task(turn())
-        writing = asyncio.create_task(write())
-        await eventually(lambda: turns > 20)
-        assert not writing.done()
-        other.execute("COMMIT")
-        async with asyncio.timeout(LIMIT_S):
-            await writing
-        done.set()
-        await turning
-    assert await storing.texts(kept) == ["a"]
-
-
-async def test_a_lock_that_stays_fails_the_write_in_time(kept: Database) -> None:
-    """After the busy timeout; reads go on, and the next write succeeds."""
-    with other_program(kept) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OperationalError, match="locked"):
-            async with asyncio.timeout(LIMIT_S), kept.write() as session:
-                await storing.add(session, "a")
-        assert await storing.texts(kept) == []
-        other.execute("COMMIT")
-    async with kept.write() as session:
-        await storing.add(session, "b")
-    assert await storing.texts(kept) == ["b"]
 
 
 async def test_cancelled_transactions_are_whole_or_nothing(kept: Database) -> None:
@@ -188,10 +110,8 @@ async def test_cancelled_transactions_are_whole_or_nothing(kept: Database) -> No
     assert (await storing.texts(kept))[-1] == "after"
 
 
-async def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
-    """A transaction that had begun is written, and the lock is free only then."""
-    kept = storing.database(tmp_path)
-    await kept.open()
+async def test_closing_waits_for_what_is_under_way(kept: Database) -> None:
+    """A transaction that had begun is written, and only then the database is free."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def write() -> None:
@@ -210,30 +130,39 @@ async def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
         await asyncio.gather(writing, closing)
     await kept.open()
     assert await storing.texts(kept) == ["last"]
+
+
+async def test_a_writer_waits_for_its_turn_for_a_while_only(tmp_path: Path, store_url: str) -> None:
+    """Then it is told to try again; who reads is not held up."""
+    kept = storing.any_database(tmp_path, store_url, turn_wait_s=0.05)
+    await kept.open()
+    async with kept.write() as session:
+        await storing.add(session, "a")
+        with pytest.raises(StoreUnavailable) as caught:
+            async with asyncio.timeout(LIMIT_S), kept.write():
+                pass
+        assert await storing.texts(kept) == []
+    assert caught.value.reason == "STORE_UNAVAILABLE"
+    assert caught.value.retry_after is not None
+    async with kept.write() as session:
+        await storing.add(session, "b")
+    assert await storing.texts(kept) == ["a", "b"]
     await kept.close()
 
 
-async def test_what_is_deleted_is_overwritten(kept: Database) -> None:
-    """A removed key lingers neither in a free page nor, once it is emptied, in the log."""
-    canary = "canary-deleted-" + "x" * 600
-    async with kept.write() as session:
-        await storing.add(session, *([canary] * 50))
-    async with kept.write() as session:
-        await session.exec(delete(storing.NOTES))
-    assert await kept.checkpoint()
-    for path in kept.path.parent.iterdir():
-        assert b"canary-deleted" not in path.read_bytes()
-
-
-async def test_a_log_that_is_read_is_not_emptied(kept: Database) -> None:
-    """Whoever asks for it is told, within the busy timeout."""
-    async with kept.read() as session:
-        await session.exec(storing.all_texts())
-        async with kept.write() as writing:
-            await storing.add(writing, "a")
-        async with asyncio.timeout(LIMIT_S):
-            assert not await kept.checkpoint()
-    assert await kept.checkpoint()
+async def test_a_database_gives_a_sign_of_life(kept: Database) -> None:
+    """With the time, where it has a clock."""
+    before = time.time_ns()
+    told = await kept.ask_time_ns()
+    if kept.is_shared:
+        # Of the same machine, to the microsecond.
+        assert told is not None
+        assert before - 1_000 <= told <= time.time_ns()
+    else:
+        assert told is None
+    await kept.close()
+    with pytest.raises(RuntimeError, match="not open"):
+        await kept.ask_time_ns()
 
 
 async def test_many_readers_share_few_connections(kept: Database) -> None:

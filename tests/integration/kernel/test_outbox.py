@@ -14,11 +14,13 @@ from trunkline.catalog.v1 import watch_pb2
 from trunkline.kernel.database import Database
 from trunkline.kernel.outbox import KEPT_CHANGES, first_revision
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[Database]:
+async def kept(tmp_path: Path, store_url: str) -> AsyncIterator[Database]:
     """An open database."""
-    opened = storing.database(tmp_path)
+    opened = storing.any_database(tmp_path, store_url)
     await opened.open()
     yield opened
     await opened.close()

@@ -48,6 +48,8 @@ async def test_a_provider_from_connect_to_disconnect(up: Up) -> None:
         assert "mine" in done.out
         status = await run("status", env=env)
         assert re.search(r"mine +openai-compatible +verified", status.out), status.out
+        checked = await run("check", "mine", env=env)
+        assert re.search(r"mine +ok, [\d.]+ s +100 %", checked.out), checked.out + checked.err
         models = await run("models", "--provider", "mine", env=env)
         assert "mine/ok" in models.out
         chosen = await run("models", "default", "mine/ok", env=env)

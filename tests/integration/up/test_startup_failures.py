@@ -48,7 +48,9 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
 async def test_an_address_beyond_this_machine_is_refused(tmp_path: Path) -> None:
     """The line has no TLS: tokens and keys do not cross it in the clear."""
     done = await start(tmp_path, "--listen", "0.0.0.0:0")
-    assert_reads_well(done, "can be reached from other machines", "TLS")
+    assert_reads_well(
+        done, "can be reached from other machines", "TRUNKLINE_PUBLIC_CERTIFICATE_FILE"
+    )
 
 
 async def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
@@ -128,3 +130,20 @@ async def test_others_may_not_read_the_key_file(tmp_path: Path) -> None:
     os.chmod(keys, 0o644)
     done = await start(tmp_path)
     assert_reads_well(done, str(keys), "chmod")
+
+
+async def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """A file of certificate authorities that holds none is told before anything is made."""
+    file = tmp_path / "authorities.pem"
+    file.write_text("no certificate")
+    done = await start(tmp_path, env={"TRUNKLINE_PROVIDER_CA_FILE": str(file)})
+    assert_reads_well(done, "provider_ca_file (environment TRUNKLINE_PROVIDER_CA_FILE)", "PEM")
+    assert str(file) in done.err
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_wrong_proxy_is_not_shown(tmp_path: Path) -> None:
+    """The setting is named and its form; a password that stands in it is not."""
+    done = await start(tmp_path, env={"TRUNKLINE_PROVIDER_PROXY": "http://ann:sk-canary-x@proxy"})
+    assert_reads_well(done, "provider_proxy (environment TRUNKLINE_PROVIDER_PROXY)", "proxy")
+    assert "sk-canary" not in done.err

@@ -65,7 +65,21 @@ def test_only_a_verified_provider_is_built_in(standing: Standing) -> None:
     assert bool(planned[0]) == (standing is Standing.VERIFIED)
 
 
-def test_openai_comes_first_and_others_by_name() -> None:
+def test_the_great_vendors_come_first() -> None:
+    """Anthropic, OpenAI, Google and Ollama in this order (O24), whatever they are called."""
+    kinds = {"d": "anthropic", "c": "openai", "b": "google", "a": "ollama"}
+    providers = [_connected(name, kind, default="x") for name, kind in kinds.items()]
+    glances = {f"{name}/x": ON for name in kinds}
+    order = []
+    while providers:
+        route = plan_default(providers[::-1], "", glances)
+        assert route is not None
+        order.append(route.candidates[0].model[0])
+        providers = [entry for entry in providers if entry.stored.name != order[-1]]
+    assert order == ["d", "c", "b", "a"]
+
+
+def test_openai_comes_before_others_by_name() -> None:
     """The built-in order, whatever the providers are called."""
     a, b, z = (
         _connected("a", "groq", default="x"),
@@ -77,9 +91,12 @@ def test_openai_comes_first_and_others_by_name() -> None:
     assert _plan([b, a], a__x=ON, b__x=ON, z__x=ON) == ("a/x", step)
 
 
-def test_the_sandbox_is_never_chosen() -> None:
+@pytest.mark.parametrize(
+    "kind", ["sandbox", "sandbox-anthropic", "sandbox-google", "sandbox-ollama"]
+)
+def test_the_sandbox_is_never_chosen(kind: str) -> None:
     """Neither with an own default nor with nothing else there."""
-    assert _plan([_connected("s", "sandbox", default="ok")], s__ok=ON) == ("", 0)
+    assert _plan([_connected("s", kind, default="ok")], s__ok=ON) == ("", 0)
 
 
 def test_the_deployments_default_goes_before_all() -> None:

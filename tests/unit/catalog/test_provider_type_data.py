@@ -7,6 +7,7 @@ import pytest
 from trunkline.catalog.endpoint import clean_address
 from trunkline.catalog.listing import is_model_id
 from trunkline.catalog.provider_types import (
+    COMPATIBLE_TYPES,
     FALLBACK_TYPE,
     SERVED_FORMATS,
     ModelList,
@@ -62,31 +63,89 @@ def test_every_recognised_address_has_its_type() -> None:
 
 
 def test_the_presets_are_there() -> None:
-    """What the requirements list of the format that is served (O11, O21, D25)."""
+    """What the requirements list of the formats that are served (O8, O11, O13, O14, O21, D25)."""
     names = {kind.name for kind in TYPES}
     assert {
+        "anthropic",
+        "anthropic-compatible",
         "deepseek",
         "fireworks",
+        "google",
         "groq",
         "litellm",
         "lm-studio",
         "minimax",
         "mistral",
         "moonshot",
+        "ollama",
         "openai",
         "openai-compatible",
         "openrouter",
         "perplexity",
         "sandbox",
+        "sandbox-anthropic",
+        "sandbox-google",
+        "sandbox-ollama",
         "together",
         "xai",
     } <= names
-    assert names.isdisjoint({"anthropic", "google", "ollama", "bedrock", "azure"})
+    assert names.isdisjoint({"bedrock", "azure"})
 
 
 def test_the_sandbox_is_never_a_default() -> None:
-    """It is the only one."""
-    assert [kind.name for kind in TYPES if not kind.default_route] == ["sandbox"]
+    """In whatever format: it is the only one, and there is one type for each face."""
+    kinds = [kind for kind in TYPES if not kind.default_route]
+    assert [kind.name for kind in kinds] == [
+        "sandbox",
+        "sandbox-anthropic",
+        "sandbox-google",
+        "sandbox-ollama",
+    ]
+    assert {kind.format for kind in kinds} == SERVED_FORMATS
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "variables", "first"),
+    [
+        (
+            "anthropic",
+            "https://api.anthropic.com/v1",
+            ("ANTHROPIC_API_KEY",),
+            "claude-sonnet-4-5",
+        ),
+        (
+            "google",
+            "https://generativelanguage.googleapis.com/v1beta",
+            ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            "gemini-2.5-pro",
+        ),
+        ("ollama", "http://localhost:11434", ("OLLAMA_API_KEY",), "qwen2.5-coder:latest"),
+    ],
+)
+def test_a_vendor_has_its_address_and_its_first_model(
+    name: str, address: str, variables: tuple[str, ...], first: str
+) -> None:
+    """The address holds the version's path; the first default is that of O8, O13 and O15."""
+    kind = TYPES.find(name)
+    assert kind is not None
+    assert (kind.format, kind.base_url, kind.key_variables) == (name, address, variables)
+    assert kind.default_models[0] == first
+
+
+def test_ollama_needs_no_key_and_says_how_to_get_a_model() -> None:
+    """A local endpoint is the usual way (O17); the hint is that of O16."""
+    kind = TYPES.find("ollama")
+    assert kind is not None
+    assert kind.auth_kinds[0] == provider_pb2.AUTH_KIND_LOCAL_ENDPOINT
+    assert "ollama pull llama3.3" in kind.hint
+
+
+def test_a_compatible_type_speaks_its_format() -> None:
+    """An address that nobody knows gets the type that its format belongs to."""
+    for wire_format, name in COMPATIBLE_TYPES.items():
+        kind = TYPES.find(name)
+        assert kind is not None
+        assert kind.format == wire_format
 
 
 def test_types_come_by_name() -> None:

@@ -62,12 +62,14 @@ def test_the_window_holds_its_minutes_and_no_other(
 ) -> None:
     """What is described are the outcomes of 15 minutes, also after a restart from saved minutes."""
     traffic, restored = Traffic(), Traffic()
+    tallies = {minute: Tally() for minute in range(31)}
     for minute, is_fault, ms in outcomes:
         outcome = health_service_pb2.Outcome(duration=_ms(ms))
         traffic.add(minute, outcome, is_fault=is_fault)
-    for minute in range(31):
-        saved = traffic.describe_minute("p/m", minute).SerializeToString()
-        restored.restore(minute, health_pb2.TrafficHealth.FromString(saved))
+        tallies[minute].add(outcome, is_fault=is_fault)
+    for minute, tally in tallies.items():
+        saved = tally.describe("p/m").SerializeToString()
+        restored.replace(minute, health_pb2.TrafficHealth.FromString(saved), None)
     since = first_minute(30 * MINUTE_NS)
     within = [outcome for outcome in outcomes if outcome[0] >= since]
     for seen in (traffic.describe("p/m", since), restored.describe("p/m", since)):
@@ -98,3 +100,19 @@ def test_counts_with_other_bounds_are_not_mixed_in() -> None:
         )
     )
     assert (tally.attempts, tally.failures, tally.duration.sum_ms) == (2, 1, 0)
+
+
+def test_what_is_kept_takes_the_place_of_what_is_known() -> None:
+    """What others counted is among it; what was counted here and is not comes on top."""
+    traffic = Traffic()
+    outcome = health_service_pb2.Outcome(duration=_ms(10))
+    for _ in range(3):
+        traffic.add(7, outcome, is_fault=False)
+    kept, unsaved = Tally(), Tally()
+    for _ in range(5):
+        kept.add(outcome, is_fault=True)
+    unsaved.add(outcome, is_fault=False)
+    traffic.replace(7, kept.describe("p/m"), unsaved.describe("p/m"))
+    traffic.replace(8, kept.describe("p/m"), None)
+    seen = traffic.describe("p/m", 7)
+    assert (seen.attempts, seen.failures, seen.duration.sum_ms) == (11, 10, 110)

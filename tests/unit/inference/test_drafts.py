@@ -172,6 +172,24 @@ def test_a_long_signature_is_split() -> None:
     assert all(each.redacted and each.signature.issuer == issuer for each in signatures)
 
 
+@pytest.mark.parametrize("size", [2, MAX_FRAGMENT + 1, 3 * MAX_FRAGMENT])
+def test_a_block_of_the_providers_own_is_split(size: int) -> None:
+    """Its issuer and type stand in the first event, and the last says that it is whole."""
+    issuer = message_pb2.Provenance(vendor="acme", model="acme-1")
+    data = '"' + "x" * (size - 2) + '"'
+    drafts = Drafts()
+    drafts.provider_part(7, issuer, "painting", data)
+    events = drafts.take()
+    assert all(event.ByteSize() <= MAX_EVENT for event in events)
+    deltas = [event.provider_part_delta for event in events]
+    assert "".join(delta.data_json for delta in deltas) == data
+    assert {delta.block for delta in deltas} == {7}
+    assert [delta.last for delta in deltas] == [False] * (len(deltas) - 1) + [True]
+    assert [delta.type for delta in deltas] == ["painting"] + [""] * (len(deltas) - 1)
+    assert deltas[0].issuer == issuer
+    assert not any(delta.HasField("issuer") for delta in deltas[1:])
+
+
 def test_what_is_no_text_keeps_its_place() -> None:
     """Usage and citations stand where they were said."""
     drafts = Drafts()

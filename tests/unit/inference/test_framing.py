@@ -34,6 +34,7 @@ PIECES = st.sampled_from(
         "\u2028\x85日本".encode(),
         b"\x00\xff",
         b'data: {"a": 1}\n\n',
+        b'event: a\ndata: {"b": 2}\n\n',
     ]
 )
 STREAMS = st.lists(PIECES, max_size=20).map(b"".join)

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from trunkline.inference.journal.memory import MemoryJournal, Trimmed
+from trunkline.inference.journal.memory import Allowance, MemoryJournal, Trimmed
 from trunkline.inference.v1 import event_pb2
 
 _UNTAKEN = 400
@@ -34,7 +34,7 @@ class _Hands:
 
 
 def _journal(count: Any = lambda size: None) -> MemoryJournal:
-    return MemoryJournal(_Hands(), untaken_bytes=_UNTAKEN, kept_bytes=_KEPT, count=count)
+    return MemoryJournal(_Hands(), allowance=Allowance(_UNTAKEN), kept_bytes=_KEPT, count=count)
 
 
 def _text(size: int) -> event_pb2.ChatEvent:

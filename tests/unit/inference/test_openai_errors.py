@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.inference.adapters.adapter import Reply, Target
+from trunkline.inference.adapters.failures import MAX_NAME, MAX_SHOWN
 from trunkline.inference.adapters.openai import OpenAIAdapter
-from trunkline.inference.adapters.openai.errors import MAX_NAME, MAX_SHOWN
 from trunkline.inference.masking import MASK
 from trunkline.inference.v1 import failure_pb2, provider_pb2
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from trunkline.inference.adapters.adapter import ProviderFailed, Target
+from trunkline.inference.adapters.bodies import MAX_BODY
 from trunkline.inference.adapters.openai import OpenAIAdapter
-from trunkline.inference.adapters.openai.decoder import MAX_BODY
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.framing import MAX_FRAME
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, result_pb2

@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import json_format
 
 from trunkline.inference.adapters.adapter import Target
+from trunkline.inference.adapters.losses import MAX_LOSSES
 from trunkline.inference.adapters.openai import OpenAIAdapter
-from trunkline.inference.adapters.openai.losses import MAX_LOSSES
 from trunkline.inference.transcript import check
 from trunkline.inference.v1 import chat_pb2, provider_pb2
 from unit.inference.openai_message_rows import MESSAGES

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.inference.adapters.openai.waits import MAX_WAIT, read_wait
+from trunkline.inference.adapters.openai.waits import read_wait
+from trunkline.inference.adapters.waits import MAX_WAIT
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
 

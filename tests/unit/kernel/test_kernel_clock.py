@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.kernel.clock import SystemClock, timestamp, to_datetime
+from trunkline.kernel.clock import SystemClock, timestamp, to_datetime, to_seconds
 
 _CENTURIES_NS = st.integers(min_value=-(2**61), max_value=2**62)
 
@@ -35,3 +36,9 @@ def test_the_machines_clock_tells_both_times() -> None:
     assert abs(to_datetime(clock.time_ns()) - datetime.now(UTC)).total_seconds() < 10
     first = clock.monotonic()
     assert clock.monotonic() >= first
+
+
+def test_a_duration_beyond_its_bounds_has_seconds_too() -> None:
+    """What comes over the wire may be longer than a duration of Python's can be."""
+    assert to_seconds(Duration(seconds=1, nanos=500_000_000)) == 1.5
+    assert to_seconds(Duration(seconds=2**62)) == float(2**62)

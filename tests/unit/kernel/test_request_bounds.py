@@ -8,6 +8,7 @@ import time
 import protovalidate
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,3 +145,15 @@ def test_a_remembered_verdict_is_only_for_the_same_request() -> None:
         for _ in range(2):
             with pytest.raises(InvalidArgument):
                 bounds.check(wrong)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(253_402_300_800, 0), (-62_135_596_801, 0), (2**63 - 1, 0), (0, -1), (0, 1_000_000_000)],
+)
+def test_a_time_that_is_none_is_refused(seconds: int, nanos: int) -> None:
+    """What comes over the wire as a timestamp need not be one; the field is named."""
+    with pytest.raises(InvalidArgument) as refused:
+        bounds.read_time(Timestamp(seconds=seconds, nanos=nanos), "start_time")
+    assert [violation.field for violation in refused.value.violations] == ["start_time"]
+    assert bounds.read_time(Timestamp(seconds=-1, nanos=5), "start_time") == -999_999_995

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.credential.v1 import access_pb2
-from trunkline.kernel.watch import MAX_PAGE_BYTES, paged
+from trunkline.kernel.page_token import MAX_PAGE_BYTES
+from trunkline.kernel.watch import paged
 
 
 def tokens(sizes: list[int]) -> list[Message]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from trunkline.inference.v1 import event_pb2
 from trunkline.kernel.clock import Clock
@@ -22,12 +23,23 @@ class Trimmed(Exception):
     """The events asked for are not kept any more."""
 
 
+@dataclass(slots=True)
+class Allowance:
+    """What each of all journals may hold that nobody has taken; it changes with their number.
+
+    Attributes:
+        untaken_bytes: above it `wait_room` waits.
+    """
+
+    untaken_bytes: int
+
+
 class MemoryJournal:
     """The events of one run.
 
     Args:
         clock: stamps events.
-        untaken_bytes: events that no reader has taken; above it `wait_room` waits.
+        allowance: what it may hold that no reader has taken.
         kept_bytes: events that are kept; above it the oldest taken ones go.
         count: is told of bytes that were added, or removed (negative).
 
@@ -40,6 +52,7 @@ class MemoryJournal:
     """
 
     __slots__ = (
+        "_allowance",
         "_clock",
         "_closing",
         "_count",
@@ -50,7 +63,6 @@ class MemoryJournal:
         "_taken",
         "_takers",
         "_untaken",
-        "_untaken_bytes",
         "closed",
         "first_sequence",
         "last_sequence",
@@ -58,10 +70,15 @@ class MemoryJournal:
     )
 
     def __init__(
-        self, clock: Clock, *, untaken_bytes: int, kept_bytes: int, count: Callable[[int], None]
+        self,
+        clock: Clock,
+        *,
+        allowance: Allowance,
+        kept_bytes: int,
+        count: Callable[[int], None],
     ) -> None:
         self._clock = clock
-        self._untaken_bytes = untaken_bytes
+        self._allowance = allowance
         self._kept_bytes = kept_bytes
         self._count = count
         self._events: list[bytes] = []
@@ -150,7 +167,7 @@ class MemoryJournal:
         self._taken = sequence
         if self.size > self._kept_bytes:
             self._bound()
-        if self._room is not None and self._untaken <= self._untaken_bytes:
+        if self._room is not None and self._untaken <= self._allowance.untaken_bytes:
             self._make_room()
 
     async def changed(self) -> None:
@@ -166,7 +183,7 @@ class MemoryJournal:
 
     def has_room(self) -> bool:
         """Tell whether more may be read from the provider."""
-        return self._untaken <= self._untaken_bytes or self.closed
+        return self._untaken <= self._allowance.untaken_bytes or self.closed
 
     async def wait_room(self) -> None:
         """Wait until readers have taken enough of what is there."""

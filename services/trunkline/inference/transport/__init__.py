@@ -9,12 +9,14 @@ from trunkline.inference.transport.faults import (
     AddressForbidden,
     Broken,
     BrokenReason,
+    NoPlace,
     Silent,
     TransportFault,
     Unreachable,
     UnreachableReason,
     Unsendable,
 )
+from trunkline.inference.transport.proxy import Proxy, parse_exceptions, parse_proxy
 from trunkline.inference.transport.resolver import Resolver
 from trunkline.inference.transport.transport import Transport
 
@@ -23,6 +25,8 @@ __all__ = [
     "Broken",
     "BrokenReason",
     "Exchange",
+    "NoPlace",
+    "Proxy",
     "Resolver",
     "Silent",
     "Transport",
@@ -30,4 +34,6 @@ __all__ = [
     "Unreachable",
     "UnreachableReason",
     "Unsendable",
+    "parse_exceptions",
+    "parse_proxy",
 ]

@@ -13,9 +13,10 @@ from trunkline.inference.transport.faults import (
     Unreachable,
     UnreachableReason,
 )
+from trunkline.inference.transport.proxy import Route
 from trunkline.inference.transport.reply import Reply
 
-MAX_UNREAD: Final = 256 * 1024
+MAX_UNREAD: Final = 64 * 1024
 """From so many bytes on that nobody has taken the socket is not read, so that TCP holds the
 provider back. Counted as they came, framing included: a chunk of one byte costs more than one. One
 read of the socket, at most 256 KiB, may come on top."""
@@ -36,14 +37,17 @@ class Connection(asyncio.Protocol):
 
     Args:
         home: who is told when its socket is closed.
+        route: how requests are written for a proxy at the other end; None: the server is there.
 
     Attributes:
         alive: it is open, and the server has not begun to close it.
         lost: done when the socket is closed.
+        route: as it was given.
         waiter: what whoever reads waits for; done when bytes, an end or a fault has come.
     """
 
     __slots__ = (
+        "_ended",
         "_fault",
         "_home",
         "_loop",
@@ -53,30 +57,35 @@ class Connection(asyncio.Protocol):
         "_unread",
         "alive",
         "lost",
+        "route",
         "waiter",
     )
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, route: Route | None = None) -> None:
         self._home = home
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reply: Reply | None = None
         self._fault: TransportFault | None = None
+        self._ended = False
         self._unread = 0
         self._paused = False
         self.alive = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.route = route
         self.waiter: asyncio.Future[None] | None = None
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin. With TLS this is after the handshake."""
+        """Begin. With TLS this is after the handshake; in a tunnel other calls may come first."""
         # A cast and no check: uvloop's transports do not derive from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         # A request is one write; waiting for more to send with it would only delay it.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.alive = True
+        self.alive = not self._ended
+        if self._ended:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -94,6 +103,11 @@ class Connection(asyncio.Protocol):
         if self._unread > MAX_UNREAD and not self._paused and self._transport is not None:
             self._transport.pause_reading()
             self._paused = True
+            # For a reader that is slow once the system would keep some 6 MiB for ever, and stop
+            # growing what it lends to all connections of the machine.
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_UNREAD
+            )
         self._wake()
 
     def eof_received(self) -> None:
@@ -105,6 +119,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the socket is closed, by whomever."""
         self._transport = None
+        self._ended = True
         if exc is not None and self._reply is not None and not self._reply.ended:
             self.fail(
                 Broken(BrokenReason.RESET)
@@ -142,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._reply = reply
         self._unread = 0
         if self.alive and self._transport is not None:
-            self._transport.write(message)
+            self._transport.write(message if self.route is None else self.route.rewrite(message))
         else:
             self._end()
 
@@ -195,5 +210,6 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the socket at once, without waiting for what is unsent."""
         self.alive = False
+        self._ended = True
         if self._transport is not None:
             self._transport.abort()

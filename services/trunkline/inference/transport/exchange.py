@@ -111,7 +111,8 @@ class Exchange:
             message: the request as it goes over the wire.
 
         Raises:
-            Unreachable: `RESET`: the connection ended before the head.
+            Unreachable: `RESET`: the connection ended before the head; `PROXY`: it is a proxy
+                that answers, and wants other credentials.
             Silent: the deadline passed.
             Broken: what came is not HTTP, or is over its bounds.
         """
@@ -119,6 +120,10 @@ class Exchange:
         self._connection.begin(reply, message)
         while not reply.headed:
             await self._wait()
+        route = self._connection.route
+        # Other refusals of a proxy look like the server's own (RFC 9110 §15.5.8).
+        if route is not None and reply.status == 407:
+            raise route.proxy.refusal(407)
 
     def move(self, connection: Connection) -> None:
         """Go over to another connection, since the one before has died unused."""

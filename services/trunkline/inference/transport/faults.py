@@ -3,7 +3,8 @@
     TransportFault
      ├ Unsendable          the request cannot be put into HTTP/1.1
      ├ Unreachable         there was no response head
-     │  └ AddressForbidden  ... since the address may not be asked
+     │  ├ AddressForbidden  ... since the address may not be asked
+     │  └ NoPlace           ... since all connections that are allowed were in use
      ├ Silent              the deadline passed while waiting
      └ Broken              the reply does not hold together
 
@@ -45,6 +46,7 @@ class UnreachableReason(StrEnum):
     POOL_FULL = "pool-full"
     RESET = "reset"
     FORBIDDEN = "forbidden"
+    PROXY = "proxy"
     CLOSED = "closed"
 
 
@@ -57,6 +59,7 @@ _UNREACHABLE_MESSAGES = {
     UnreachableReason.POOL_FULL: "All connections to the server are in use, and none became free.",
     UnreachableReason.RESET: "The server closed the connection before it answered.",
     UnreachableReason.FORBIDDEN: "The address may not be asked.",
+    UnreachableReason.PROXY: "The outbound proxy does not carry the request.",
     UnreachableReason.CLOSED: "The transport is closed.",
 }
 
@@ -85,6 +88,18 @@ class AddressForbidden(Unreachable):
         super().__init__(UnreachableReason.FORBIDDEN, refused.message)
         self.rule = refused.rule
         self.advice = refused.advice
+
+
+class NoPlace(Unreachable):
+    """All connections to the server that there may be were in use; it was not asked.
+
+    Args:
+        limit: how many there may be.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(UnreachableReason.POOL_FULL)
+        self.limit = limit
 
 
 class Silent(TransportFault):

@@ -10,6 +10,7 @@ from trunkline.inference.transport.connection import Connection
 from trunkline.inference.transport.faults import (
     Broken,
     BrokenReason,
+    NoPlace,
     Unreachable,
     UnreachableReason,
 )
@@ -60,7 +61,8 @@ class Pool:
             server just now; None: open one.
 
         Raises:
-            Unreachable: `POOL_FULL`: no place in time; `CLOSED`.
+            NoPlace: there was none in time.
+            Unreachable: `CLOSED`.
         """
         if self._closed:
             raise Unreachable(UnreachableReason.CLOSED)
@@ -87,7 +89,7 @@ class Pool:
                 # Given in the same turn in which the wait was ended: the next one's.
                 self._pass_on(waiter.result())
             if isinstance(error, TimeoutError):
-                raise Unreachable(UnreachableReason.POOL_FULL) from None
+                raise NoPlace(self._limit) from None
             raise
         # The server may have closed it since it was given.
         return connection if connection is not None and connection.alive else None

@@ -17,6 +17,7 @@ _CONNECTION_FIELDS: Final = frozenset(
         b"content-length",
         b"expect",
         b"keep-alive",
+        b"proxy-authorization",
         b"proxy-connection",
         b"te",
         b"trailer",

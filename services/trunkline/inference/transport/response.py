@@ -31,6 +31,7 @@ _UNREACHABLE: Final[dict[UnreachableReason, type[httpx.TransportError]]] = {
     UnreachableReason.TIMEOUT: httpx.ConnectTimeout,
     UnreachableReason.POOL_FULL: httpx.PoolTimeout,
     UnreachableReason.RESET: httpx.RemoteProtocolError,
+    UnreachableReason.PROXY: httpx.ProxyError,
 }
 _BROKEN: Final[dict[BrokenReason, type[httpx.TransportError]]] = {
     BrokenReason.RESET: httpx.ReadError,

@@ -21,12 +21,15 @@ from trunkline.inference.transport.faults import (
 )
 from trunkline.inference.transport.grain import TICK_S
 from trunkline.inference.transport.pool import Pool
+from trunkline.inference.transport.proxy import Proxy
 from trunkline.inference.transport.request import compose
 from trunkline.inference.transport.resolver import Resolver, resolve_by_system
 from trunkline.inference.transport.response import read_patience, respond, translate
 
 _CLOSE_LIMIT_S: Final = 1.0
-_TIMED_OUT: Final = frozenset((UnreachableReason.TIMEOUT, UnreachableReason.POOL_FULL))
+_STALE_S: Final = 1.0
+"""What a server that closed a kept connection takes at most to say so to whoever uses it again: a
+round trip. One that takes longer may have been at work on the request."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -41,6 +44,7 @@ class Transport(httpx.AsyncBaseTransport):
         extra_ca: file of certificates in PEM that are trusted besides certifi's.
         private_allowed: whether addresses of this machine and of private networks may be asked.
         resolve: asked for the addresses of a name; None: the system.
+        proxy: by way of which servers are asked; None: directly.
 
     Raises:
         OSError: `extra_ca` cannot be read or holds no certificate.
@@ -54,11 +58,15 @@ class Transport(httpx.AsyncBaseTransport):
         extra_ca: Path | None = None,
         private_allowed: bool = True,
         resolve: Resolver | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._limit = connections_per_origin
         self._idle_s = idle_connection_s
         self._connector = Connector(
-            extra_ca=extra_ca, private_allowed=private_allowed, resolve=resolve or resolve_by_system
+            extra_ca=extra_ca,
+            private_allowed=private_allowed,
+            resolve=resolve or resolve_by_system,
+            proxy=proxy,
         )
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
@@ -79,6 +87,7 @@ class Transport(httpx.AsyncBaseTransport):
         Raises:
             Unsendable: the request cannot be put into HTTP/1.1.
             AddressForbidden: the address may not be asked.
+            NoPlace: no connection became free in time.
             Unreachable: there was no answer.
             Silent: the deadline passed first.
             Broken: what came is no head of HTTP/1.1, or its body is compressed.
@@ -133,6 +142,7 @@ class Transport(httpx.AsyncBaseTransport):
                 head_only=request.method == "HEAD",
             )
             try:
+                stale_until = loop.time() + _STALE_S
                 try:
                     await exchange.send(message)
                 except Unreachable:
@@ -140,7 +150,7 @@ class Transport(httpx.AsyncBaseTransport):
                     # goes out twice only then: the connection was kept, and died without a byte of
                     # a reply. It is not the server's word that nothing was done, but the best that
                     # HTTP/1.1 gives (RFC 9112 §9.3.1), and such a request is as a rule unread.
-                    if kept is None or exchange.answered:
+                    if kept is None or exchange.answered or loop.time() > stale_until:
                         raise
                     until = min(loop.time() + connect_s, deadline)
                     exchange.move(await self._connector.connect(origin, pool, until))
@@ -149,7 +159,8 @@ class Transport(httpx.AsyncBaseTransport):
                 exchange.close()
                 raise
         except Unreachable as fault:
-            if fault.reason in _TIMED_OUT and loop.time() + TICK_S >= deadline:
+            # A want of places is this side's, whichever limit passed: the server was not asked.
+            if fault.reason is UnreachableReason.TIMEOUT and loop.time() + TICK_S >= deadline:
                 raise Silent(head_received=False) from None
             raise
         return exchange
@@ -170,6 +181,7 @@ class Transport(httpx.AsyncBaseTransport):
         connections = [found for pool in self._pools.values() for found in pool.connections]
         for pool in self._pools.values():
             pool.close()
+        self._connector.close()
         if connections:
             lost = [connection.lost for connection in connections]
             await asyncio.wait(lost, timeout=_CLOSE_LIMIT_S)

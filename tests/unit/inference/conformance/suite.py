@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from google.protobuf import json_format
@@ -29,20 +29,36 @@ MINTED = "minted"
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """A source of a block."""
+
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A block of an answer, folded.
 
     Attributes:
-        kind: `text`, `refusal`, `reasoning`, or of calls `completed`, `aborted`, `open`.
-        text: its text or arguments.
+        kind: `text`, `refusal`, `reasoning`, or of calls `completed`, `aborted`, `open`; or
+            `provider` for a block that means something to its provider only.
+        text: its text or arguments, or the JSON of a provider's own block.
         call_id: of a call.
-        name: of a call.
+        name: of a call, or the type of a provider's own block.
+        signature: the issuer's proof.
+        redacted: a withheld thought.
+        citations: what the block leans on.
     """
 
     kind: str
     text: str
     call_id: str = ""
     name: str = ""
+    signature: str = ""
+    redacted: bool = False
+    citations: tuple[Citation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +191,7 @@ class _Reading:
     def blocks(self, body: bytes) -> tuple[Block, ...]:
         """Fold the events; ids that do not come from the provider are `MINTED`."""
         return tuple(
-            Block(block.kind, block.text, call_id=MINTED, name=block.name)
+            replace(block, call_id=MINTED)
             if block.call_id and block.call_id.encode() not in body
             else block
             for block in fold(self._events)
@@ -187,6 +203,10 @@ def fold(events: Sequence[event_pb2.ChatEvent]) -> list[Block]:
     kinds: dict[int, str] = {}
     texts: dict[int, str] = {}
     calls: dict[int, tuple[str, str]] = {}
+    names: dict[int, str] = {}
+    proofs: dict[int, list[event_pb2.ReasoningSignature]] = {}
+    cited: dict[int, list[Citation]] = {}
+    whole: set[int] = set()
     for event in events:
         match event.WhichOneof("kind"):
             case "text_delta":
@@ -224,7 +244,46 @@ def fold(events: Sequence[event_pb2.ChatEvent]) -> list[Block]:
                 assert kinds[aborted.block] == "open"
                 assert calls[aborted.block][0] == aborted.call_id
                 kinds[aborted.block] = "aborted"
+            case "reasoning_signature":
+                proof = event.reasoning_signature
+                assert proof.signature.value
+                assert proof.signature.HasField("issuer")
+                # One that comes alone is reasoning without text.
+                kinds.setdefault(proof.block, "reasoning")
+                texts.setdefault(proof.block, "")
+                before = proofs.setdefault(proof.block, [])
+                assert not before or before[0].signature.issuer == proof.signature.issuer
+                before.append(proof)
+            case "provider_part_delta":
+                own = event.provider_part_delta
+                assert own.data_json
+                assert own.block not in whole
+                assert own.HasField("issuer") == (own.block not in kinds)
+                if own.HasField("issuer"):
+                    names[own.block] = own.type
+                assert kinds.setdefault(own.block, "provider") == "provider"
+                texts[own.block] = texts.get(own.block, "") + own.data_json
+                if own.last:
+                    whole.add(own.block)
+            case "citation_added":
+                source = event.citation_added.citation
+                block = event.citation_added.block
+                assert kinds.setdefault(block, "text") == "text"
+                texts.setdefault(block, "")
+                cited.setdefault(block, []).append(Citation(source.url, source.title, source.quote))
             case other:
                 raise AssertionError(f"no decoder writes {other}")
+    assert whole == {block for block, kind in kinds.items() if kind == "provider"}
     assert list(kinds) == list(range(len(kinds))), "blocks begin in the order of their numbers"
-    return [Block(kinds[block], texts[block], *calls.get(block, ())) for block in sorted(kinds)]
+    return [
+        Block(
+            kinds[block],
+            texts[block],
+            calls.get(block, ("", ""))[0],
+            calls[block][1] if block in calls else names.get(block, ""),
+            "".join(proof.signature.value for proof in proofs.get(block, ())),
+            any(proof.redacted for proof in proofs.get(block, ())),
+            tuple(cited.get(block, ())),
+        )
+        for block in sorted(kinds)
+    ]

@@ -22,6 +22,7 @@ from unit.inference.transport.provider import (
     get,
     post,
     serve,
+    until,
     whole,
 )
 
@@ -149,13 +150,15 @@ async def test_when_no_address_answers_the_first_one_tells_why() -> None:
 
 
 class Stuck:
-    """A resolver that never answers, and notes that it was let go."""
+    """A resolver that never answers, and notes how often it was asked and let go."""
 
     def __init__(self) -> None:
+        self.asked = 0
         self.cancelled = 0
 
     async def __call__(self, host: str, port: int, family: socket.AddressFamily) -> Sequence[str]:
         """Wait for ever."""
+        self.asked += 1
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -173,8 +176,80 @@ async def test_a_name_service_without_answer_ends_in_time() -> None:
     assert caught.value.reason is UnreachableReason.TIMEOUT
     with pytest.raises(Silent):
         await post(transport, "http://gpu.local/", within_s=0.02)
-    assert stuck.cancelled == 2
+    # The lookup itself goes on, since the system's could not be called back: it is not begun anew.
+    assert (stuck.asked, stuck.cancelled) == (1, 0)
     await transport.aclose()
+    await until(lambda: stuck.cancelled)
+
+
+class Slow:
+    """A resolver that answers when it is told to.
+
+    Attributes:
+        asked: names that were asked for, each time.
+        known: set: it answers.
+    """
+
+    def __init__(self, *addresses: str) -> None:
+        self.asked: list[str] = []
+        self.known = asyncio.Event()
+        self._addresses = addresses
+
+    async def __call__(self, host: str, port: int, family: socket.AddressFamily) -> Sequence[str]:
+        """Wait, and answer."""
+        self.asked.append(host)
+        await self.known.wait()
+        if not self._addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return self._addresses
+
+
+async def test_connections_at_once_share_a_lookup() -> None:
+    """Who asks for a name while it is looked up waits for that answer, which is not kept.
+
+    One that leaves takes it from nobody.
+    """
+    names = Slow("127.0.0.1")
+    transport = Transport(resolve=names)
+    async with serve(answer(whole(b"ok", b"connection: close"))) as provider:
+        url = provider.url(host=NAME)
+        asking = [asyncio.create_task(get(transport, url)) for _ in range(20)]
+        with pytest.raises(Unreachable) as caught:
+            await post(transport, url, connect_s=0.02)
+        assert caught.value.reason is UnreachableReason.TIMEOUT
+        asking[0].cancel()
+        await asyncio.gather(asking[0], return_exceptions=True)
+        names.known.set()
+        assert await asyncio.gather(*asking[1:]) == [b"ok"] * 19
+        assert names.asked == [NAME]
+        assert await get(transport, url) == b"ok"
+        assert names.asked == [NAME, NAME]
+    await transport.aclose()
+
+
+async def test_a_shared_lookup_that_fails_fails_for_all() -> None:
+    """Each is told that there is no such name."""
+    names = Slow()
+    transport = Transport(resolve=names)
+    asking = [asyncio.create_task(post(transport, f"http://{NAME}/")) for _ in range(3)]
+    await until(lambda: names.asked)
+    names.known.set()
+    for fault in await asyncio.gather(*asking, return_exceptions=True):
+        assert isinstance(fault, Unreachable)
+        assert fault.reason is UnreachableReason.NAME
+    assert names.asked == [NAME]
+    await transport.aclose()
+
+
+async def test_closing_ends_who_waits_for_a_name() -> None:
+    """With the transport closed a lookup is no longer waited for, and that is no cancellation."""
+    names = Slow()
+    transport = Transport(resolve=names)
+    asking = asyncio.create_task(post(transport, f"http://{NAME}/"))
+    await until(lambda: names.asked)
+    await transport.aclose()
+    with pytest.raises(Unreachable):
+        await asyncio.wait_for(asking, 5)
 
 
 async def test_a_place_is_held_while_connecting() -> None:

@@ -20,6 +20,8 @@ from unit.inference.transport.provider import (
 
 TOTAL = 100 * 2**20
 PIECE = b"x" * 65_536
+# What an event loop reads from a socket at once.
+ONE_READ = 256 * 1024
 
 
 class Flood:
@@ -64,7 +66,7 @@ async def test_an_unread_flood_is_stopped(transport: Transport) -> None:
             tracemalloc.stop()
         # The kernel's buffers on both sides of a loopback socket take some megabytes.
         assert written < TOTAL / 4
-        assert held < 8 * MAX_UNREAD
+        assert held < 2 * (MAX_UNREAD + ONE_READ)
         exchange.close()
         await provider.peers[0].left()
 
@@ -81,7 +83,7 @@ async def test_a_flood_that_is_read_comes_whole(transport: Transport) -> None:
             most = max(most, len(part))
         assert read == TOTAL
         # What may wait, and one read of the socket on top.
-        assert most <= 2 * MAX_UNREAD
+        assert most <= MAX_UNREAD + ONE_READ
         exchange.close()
         assert await get(transport, provider.url()) == b"ok"
         assert len(provider.peers) == 1
@@ -134,5 +136,6 @@ async def test_tiny_chunks_are_counted_with_their_framing(transport: Transport) 
             held, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert held < 32 * MAX_UNREAD
+        # An object for each chunk: some 35 bytes, of 7 that came.
+        assert held < 8 * (MAX_UNREAD + ONE_READ)
         exchange.close()

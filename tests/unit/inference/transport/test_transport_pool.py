@@ -217,9 +217,10 @@ async def test_a_wait_for_a_place_ends() -> None:
         with pytest.raises(Unreachable) as caught:
             await post(transport, provider.url(), connect_s=0.02)
         assert caught.value.reason is UnreachableReason.POOL_FULL
-        with pytest.raises(Silent) as silent:
+        # Whichever limit passed: the provider was not asked, and so was not silent.
+        with pytest.raises(Unreachable) as caught:
             await post(transport, provider.url(), within_s=0.02)
-        assert not silent.value.head_received
+        assert caught.value.reason is UnreachableReason.POOL_FULL
         held.close()
         (await post(transport, provider.url())).close()
     await transport.aclose()
@@ -260,6 +261,43 @@ async def test_a_stale_connection_is_replaced_once(transport: Transport) -> None
         assert await get(transport, provider.url()) == b"ok"
         assert [len(peer.requests) for peer in provider.peers] == [2, 1]
         assert provider.peers[0].requests[1] == provider.peers[1].requests[0]
+
+
+async def test_a_kept_connection_that_dies_late_is_not_replaced(transport: Transport) -> None:
+    """A server that takes its time before it leaves was at work: the request is not sent again."""
+
+    async def script(peer: Peer) -> None:
+        await peer.receive()
+        peer.write(OK)
+        await peer.receive()
+        await asyncio.sleep(1.2)  # longer than a stale connection needs to be known for one
+        peer.reset()
+
+    async with serve(script) as provider:
+        assert await get(transport, provider.url()) == b"ok"
+        with pytest.raises(Unreachable) as caught:
+            await post(transport, provider.url())
+        assert caught.value.reason is UnreachableReason.RESET
+        assert len(provider.requests) == 2
+
+
+async def test_the_replacement_of_a_stale_connection_is_bounded(transport: Transport) -> None:
+    """The deadline of the request holds for its second connection too."""
+
+    async def script(peer: Peer) -> None:
+        await peer.receive()
+        if peer is provider.peers[0]:
+            peer.write(OK)
+            await peer.receive()
+            peer.reset()
+
+    async with serve(script) as provider:
+        assert await get(transport, provider.url()) == b"ok"
+        begun = time.monotonic()
+        with pytest.raises(Silent):
+            await post(transport, provider.url(), within_s=0.1)
+        assert time.monotonic() - begun < 1.0
+        assert [len(peer.requests) for peer in provider.peers] == [2, 1]
 
 
 async def test_a_fresh_connection_is_not_replaced(transport: Transport) -> None:

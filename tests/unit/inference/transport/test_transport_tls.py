@@ -18,6 +18,7 @@ from trunkline.inference.transport import (
     Unreachable,
     UnreachableReason,
 )
+from trunkline.inference.transport.authorities import make_tls
 from unit.inference.transport.authority import Authority
 from unit.inference.transport.provider import (
     CHUNKED_HEAD,
@@ -108,6 +109,15 @@ async def test_an_unknown_authority_is_refused(
             await post(transport, provider.url(host=NAME))
         assert caught.value.reason is UnreachableReason.TLS
     await transport.aclose()
+
+
+def test_an_extra_authority_is_added_to_the_others(authority: Authority) -> None:
+    """It replaces none: whoever was trusted without it is trusted with it."""
+    before = make_tls(None).get_ca_certs(binary_form=True)
+    after = make_tls(authority.certificate).get_ca_certs(binary_form=True)
+    added = ssl.PEM_cert_to_DER_cert(authority.certificate.read_text())
+    assert len(before) > 50
+    assert sorted(after) == sorted([*before, added])
 
 
 def test_an_authority_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from trunkline.inference.adapters.adapter import Ending, Target
+from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.openai.chunks import CallDelta, Delta, Function
-from trunkline.inference.adapters.openai.errors import broken
 from trunkline.inference.arguments import is_object
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.transcript import (

@@ -6,11 +6,11 @@ instead of what OpenAI's holds must not make the rest of its chunk undecodable.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
-Json: TypeAlias = dict[str, Any]
+from trunkline.inference.adapters.values import Json
 
 
 class Function(msgspec.Struct, gc=False):

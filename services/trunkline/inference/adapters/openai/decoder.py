@@ -10,30 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
+from trunkline.inference.adapters.adapter import Ending, Target
+from trunkline.inference.adapters.bodies import Body, Head
+from trunkline.inference.adapters.failures import broken
+from trunkline.inference.adapters.losses import passed_over
 from trunkline.inference.adapters.openai.answer import Answer
-from trunkline.inference.adapters.openai.chunks import Chunk, Json, decode, is_plain
-from trunkline.inference.adapters.openai.errors import broken, in_stream
+from trunkline.inference.adapters.openai.chunks import Chunk, decode, is_plain
+from trunkline.inference.adapters.openai.errors import in_stream
 from trunkline.inference.adapters.openai.usage import read_usage
-from trunkline.inference.adapters.openai.words import Words, read_words
+from trunkline.inference.adapters.openai.words import read_words
+from trunkline.inference.adapters.values import Json
+from trunkline.inference.adapters.words import Words
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.framing import FrameTooLong, SseFrames
-from trunkline.inference.v1 import chat_pb2, result_pb2
+from trunkline.inference.v1 import chat_pb2
 
-MAX_BODY: Final = 32 * 1024 * 1024
-"""The longest answer without a stream, in bytes."""
-
-_MAX_HEAD: Final = 64 * 1024
 _DONE: Final = b"[DONE]"
 
 # OpenRouter and Mistral; DeepSeek when it is overloaded.
 _FAILED: Final = frozenset({"error", "insufficient_system_resource"})
-
-_PASSED_OVER: Final = result_pb2.Loss(
-    path="answer.frame",
-    action=result_pb2.Loss.ACTION_DROPPED,
-    reason="One frame of the answer could not be decoded and was passed over.",
-)
 
 
 class StreamDecoder:
@@ -65,8 +60,7 @@ class StreamDecoder:
         self._may_skip = not request.HasField("response_format")
         self._skipped = False
         self._usage: Json | None = None
-        # The start of the body until it proves to be a stream of events.
-        self._head: bytearray | None = bytearray()
+        self._head = Head()
 
     def feed(self, data: bytes, drafts: Drafts) -> None:
         """Decode the next bytes; see `Decoder.feed`."""
@@ -77,11 +71,8 @@ class StreamDecoder:
                 self.complete = True
                 return
             raise broken(self._target, "has a frame that is too long") from None
-        if self._head is not None:
-            if frames:
-                self._head = None
-            else:
-                self._head += data[: _MAX_HEAD - len(self._head)]
+        if not self._head.proven:
+            self._head.feed(data, proven=bool(frames))
         answer = self._answer
         say: Callable[[str], None] | None = None
         for frame in frames:
@@ -120,9 +111,9 @@ class StreamDecoder:
     def end(self, drafts: Drafts) -> Ending:
         """Say how the answer ended; see `Decoder.end`."""
         if not self.finished:
-            raise self._unfinished()
+            raise self._head.unfinished(self._target, read_words, in_stream)
         usage = read_usage(self._usage) if self._usage is not None else None
-        return self._answer.ending(usage, (_PASSED_OVER,) if self._skipped else ())
+        return self._answer.ending(usage, (passed_over(),) if self._skipped else ())
 
     def _finish(self, reason: str, frame: bytes, drafts: Drafts) -> None:
         """Take in the finish reason."""
@@ -161,21 +152,6 @@ class StreamDecoder:
                 raise broken(self._target, "cannot be decoded", frame)
             self._skipped = True
 
-    def _unfinished(self) -> ProviderFailed:
-        """Return the failure of a body that ended too early."""
-        if self._head is None:
-            return broken(self._target, "broke off before its end")
-        head = bytes(self._head).strip()
-        if not head:
-            return broken(self._target, "is empty")
-        # An error, or what else stands in the place of a stream of events.
-        words = read_words(head)
-        if words is not None:
-            return in_stream(self._target, words, head)
-        if head.startswith((b":", b"data:", b"event:", b"id:", b"retry:")):
-            return broken(self._target, "broke off before its end")
-        return broken(self._target, "is no stream of events", head)
-
 
 class WholeDecoder:
     """The reading of an answer that comes as one JSON document; see `Decoder`."""
@@ -187,20 +163,15 @@ class WholeDecoder:
         self.complete = False
         self._target = target
         self._answer = _answer(target, request)
-        self._body = bytearray()
+        self._body = Body(target)
 
     def feed(self, data: bytes, drafts: Drafts) -> None:
         """Keep the next bytes; see `Decoder.feed`."""
-        self._body += data
-        if len(self._body) > MAX_BODY:
-            raise broken(self._target, "is too long")
+        self._body.feed(data)
 
     def end(self, drafts: Drafts) -> Ending:
         """Decode the document and say how the answer ended; see `Decoder.end`."""
-        # DeepSeek keeps the connection alive with blank lines before the document.
-        body = bytes(self._body).strip()
-        if not body:
-            raise broken(self._target, "is empty")
+        body = self._body.whole()
         try:
             chunk = decode(body)
         except (ValueError, RecursionError):

@@ -7,20 +7,15 @@ a list of one part, and a key without a value is left out instead of being null.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from trunkline.inference.adapters.openai.losses import CACHES_ITSELF, Losses
+from trunkline.inference.adapters.call_ids import wire_id
+from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
+from trunkline.inference.adapters.media import data_url
+from trunkline.inference.adapters.results import media_heading, result_text
+from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import message_pb2
-
-Json: TypeAlias = dict[str, Any]
-
-ERROR_PREFIX: Final = "ERROR: "
-"""What begins the result of a tool that failed; the format has no flag for it."""
-
-_SEE_BELOW: Final = "(The content of this result follows in a message of the user.)"
 
 # Longer ids and other characters were refused by OpenAI and still are by some who imitate it
 # ("Expected a string with maximum length 40": microsoft/autogen#6377, vercel/ai#8132).
@@ -151,7 +146,7 @@ class _Translation:
             path = f"messages[{index}].content[{position}]"
             self._drop_marks(path, part)
             result = part.tool_result
-            call_id = _wire_id(result.call_id)
+            call_id = wire_id(result.call_id, _WIRE_ID)
             texts: list[str] = []
             media: list[Json] = []
             for inner, piece in enumerate(result.content[:]):
@@ -164,18 +159,17 @@ class _Translation:
                 if carried:
                     self._losses.translated(f"{where}.{piece.WhichOneof('kind')}", _NO_MEDIA)
                 media += carried
-            text = "\n".join(texts) if texts or not media else _SEE_BELOW
             self._messages.append(
                 {
                     "role": "tool",
                     "tool_call_id": call_id,
-                    "content": ERROR_PREFIX + text if result.is_error else text,
+                    "content": result_text(
+                        texts, is_error=result.is_error, media_follow=bool(media)
+                    ),
                 }
             )
             if media:
-                self._media.append(
-                    {"type": "text", "text": f"Content of the result of tool call {call_id}:"}
-                )
+                self._media.append({"type": "text", "text": media_heading(call_id)})
                 self._media += media
 
     def _media_parts(self, path: str, part: message_pb2.Part) -> list[Json]:
@@ -188,7 +182,7 @@ class _Translation:
             return []
         # A file by value is refused without a name.
         name = document.name or f"document.{document.media_type.partition('/')[2]}"
-        data = _data_url(document.media_type, document.data)
+        data = data_url(document.media_type, document.data)
         return [{"type": "file", "file": {"filename": name, "file_data": data}}]
 
     def _drop_marks(self, path: str, part: message_pb2.Part) -> None:
@@ -202,27 +196,12 @@ class _Translation:
 def _call(call: message_pb2.ToolCall) -> Json:
     """Translate a tool call; the arguments stay the text that they are."""
     return {
-        "id": _wire_id(call.id),
+        "id": wire_id(call.id, _WIRE_ID),
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments or "{}"},
     }
 
 
-def _wire_id(call_id: str) -> str:
-    """Return an id that every service takes; equal ids stay equal.
-
-    No way back is needed: an answer has calls and ids of its own.
-    """
-    if _WIRE_ID.fullmatch(call_id):
-        return call_id
-    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"
-
-
 def _image_url(image: message_pb2.Image) -> str:
     """Return the address of a picture, which holds the picture itself when it came so."""
-    return image.url or _data_url(image.media_type, image.data)
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    """Return bytes as an address (RFC 2397)."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+    return image.url or data_url(image.media_type, image.data)

@@ -8,20 +8,23 @@ that holds something legible counts; what nobody says is absent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-from google.protobuf import timestamp_pb2
-
-from trunkline.inference.adapters.openai.chunks import Json
+from trunkline.inference.adapters.moments import read_moment
+from trunkline.inference.adapters.values import (
+    Json,
+    first_told,
+    flag_at,
+    load,
+    text_at,
+    tokens_at,
+    value_at,
+)
 from trunkline.inference.v1 import provider_pb2
 
 _ID: Final = re.compile(r"\S{1,256}")
 _MAX_NAME: Final = 256
 _MAX_DESCRIPTION: Final = 4096
-_MAX_TOKENS: Final = 2**53
 
 # Where a fact stands; a dot leads into an object.
 _CONTEXT: Final = (
@@ -64,10 +67,7 @@ def read_models(body: bytes) -> list[provider_pb2.DiscoveredModel]:
     Each id comes once (Mistral repeats them under aliases). Left out are models that the
     provider calls inactive, and ids that the catalog cannot hold.
     """
-    try:
-        said = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        raise ValueError("the body is no JSON") from None
+    said = load(body)
     # Together sends the bare list.
     listed = said.get("data") if isinstance(said, dict) else said
     if not isinstance(listed, list):
@@ -83,29 +83,29 @@ def read_models(body: bytes) -> list[provider_pb2.DiscoveredModel]:
 
 def _model(entry: Json) -> provider_pb2.DiscoveredModel:
     """Translate one entry."""
-    reasoning = _at(entry, "reasoning")
+    reasoning = value_at(entry, "reasoning")
     efforts = reasoning.get("supported_efforts") if isinstance(reasoning, dict) else None
     default = reasoning.get("default_effort") if isinstance(reasoning, dict) else None
     return provider_pb2.DiscoveredModel(
         id=entry["id"],
-        display_name=_text(entry, ("display_name", "name"), _MAX_NAME),
-        description=_text(entry, ("description",), _MAX_DESCRIPTION),
-        context_window=_tokens(entry, _CONTEXT),
-        max_output_tokens=_tokens(entry, _OUTPUT),
-        vision=_first(
-            _flag(entry, _VISION),
+        display_name=text_at(entry, ("display_name", "name"), _MAX_NAME),
+        description=text_at(entry, ("description",), _MAX_DESCRIPTION),
+        context_window=tokens_at(entry, _CONTEXT),
+        max_output_tokens=tokens_at(entry, _OUTPUT),
+        vision=first_told(
+            flag_at(entry, _VISION),
             _word(entry, _INPUTS, "image"),
             _word(entry, _TAGS, "vision"),
             True if entry.get("type") == "vlm" else None,  # LM Studio
         ),
-        tools=_first(
-            _flag(entry, _TOOLS),
+        tools=first_told(
+            flag_at(entry, _TOOLS),
             _word(entry, _PARAMETERS, "tools"),
             _word(entry, _TAGS, "tool-use"),
             _word(entry, _ABILITIES, "tool_use"),
         ),
-        thinking=_first(
-            _flag(entry, _THINKING),
+        thinking=first_told(
+            flag_at(entry, _THINKING),
             _word(entry, _PARAMETERS, "reasoning"),
             _word(entry, _TAGS, "reasoning"),
         ),
@@ -115,46 +115,16 @@ def _model(entry: Json) -> provider_pb2.DiscoveredModel:
         if isinstance(efforts, list)
         else (),
         default_reasoning_mode=default if isinstance(default, str) else "",
-        deprecation_time=_moment(entry),
+        deprecation_time=next(
+            (m for path in _GONE if (m := read_moment(value_at(entry, path)))), None
+        ),
     )
-
-
-def _at(entry: Json, path: str) -> Any:
-    """Return what stands at a path; None when nothing does."""
-    value: Any = entry
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _text(entry: Json, paths: Iterable[str], limit: int) -> str:
-    """Return the first text, cut to `limit` characters."""
-    return next((v[:limit] for p in paths if isinstance(v := _at(entry, p), str) and v), "")
-
-
-def _tokens(entry: Json, paths: Iterable[str]) -> int | None:
-    """Return the first number of tokens above 0."""
-    for path in paths:
-        value = _at(entry, path)
-        if type(value) in (int, float) and 0 < value < _MAX_TOKENS:
-            return int(value)
-    return None
-
-
-def _flag(entry: Json, paths: Iterable[str]) -> bool | None:
-    """Return the first yes or no."""
-    return next((v for p in paths if isinstance(v := _at(entry, p), bool)), None)
 
 
 def _word(entry: Json, path: str, word: str) -> bool | None:
     """Tell whether a list of abilities holds a word; None where there is no such list."""
-    abilities = _at(entry, path)
+    abilities = value_at(entry, path)
     return word in abilities if isinstance(abilities, list) and abilities else None
-
-
-def _first(*answers: bool | None) -> bool | None:
-    """Return the first answer that says something."""
-    return next((answer for answer in answers if answer is not None), None)
 
 
 def _embeddings(kind: Any) -> bool | None:
@@ -162,21 +132,3 @@ def _embeddings(kind: Any) -> bool | None:
     if kind in ("embedding", "embeddings"):
         return True
     return False if kind in ("chat", "language", "llm", "vlm") else None
-
-
-def _moment(entry: Json) -> timestamp_pb2.Timestamp | None:
-    """Return when a model will go: as seconds since 1970, or as a date of ISO 8601."""
-    for path in _GONE:
-        value = _at(entry, path)
-        moment = timestamp_pb2.Timestamp()
-        try:
-            if type(value) in (int, float) and value > 0:
-                moment.FromSeconds(int(value))
-                return moment
-            if isinstance(value, str) and value:
-                # A naive one is taken for UTC.
-                moment.FromDatetime(datetime.fromisoformat(value))
-                return moment
-        except (ValueError, OverflowError):
-            continue
-    return None

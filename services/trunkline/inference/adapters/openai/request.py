@@ -6,23 +6,22 @@ it refuse is left out for them (`Target.first_party`).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import httpx
 import msgspec
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
-from trunkline.inference.adapters.openai.losses import Losses
-from trunkline.inference.adapters.openai.messages import Json, translate
-from trunkline.inference.adapters.openai.tools import add_tools, schema_of
+from trunkline.inference.adapters.losses import Losses
+from trunkline.inference.adapters.openai.messages import translate
+from trunkline.inference.adapters.openai.tools import add_tools
+from trunkline.inference.adapters.requests import JSON, STREAM, build_request
+from trunkline.inference.adapters.schemas import schema_of
+from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import chat_pb2
 
 MAX_STOP: Final = 4
 """How many stop sequences the format takes."""
-
-_STREAM: Final = "text/event-stream"
-_JSON: Final = "application/json"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,8 +50,13 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
         body["stream_options"] = {"include_usage": True}
     content = _encode(body)
     return BuiltChat(
-        request=_request(
-            "POST", target, "/chat/completions", _STREAM if stream else _JSON, content
+        request=build_request(
+            "POST",
+            target,
+            "/chat/completions",
+            accept=STREAM if stream else JSON,
+            own=_headers(target),
+            content=content,
         ),
         losses=losses.collected(),
     )
@@ -60,52 +64,20 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
 
 def build_probe(target: Target) -> httpx.Request:
     """Build the request for the list of models, which is also where a key counts."""
-    return _request("GET", target, "/models", _JSON, None)
+    return build_request("GET", target, "/models", accept=JSON, own=_headers(target))
 
 
-def _request(
-    method: str, target: Target, path: str, accept: str, content: bytes | None
-) -> httpx.Request:
-    """Build a request with everything in it.
-
-    httpx parses the URL and completes the headers of every request it is given otherwise,
-    which takes eight times as long; this stands before each first token.
-    """
-    url, host = _endpoint(target.base_url, path)
-    headers: dict[str, str] = {"user-agent": "trunkline"}
-    for name, value in target.headers.items():
-        headers[name.lower()] = value
+def _headers(target: Target) -> dict[str, str]:
+    """Return the format's own headers, with what authenticates."""
     secret = target.secret
+    headers: dict[str, str] = {}
     if secret.api_key:
         headers["authorization"] = f"Bearer {secret.api_key}"
     if secret.organization:
         headers["openai-organization"] = secret.organization
     if secret.project:
         headers["openai-project"] = secret.project
-    for name, value in secret.headers.items():
-        headers[name.lower()] = value
-    # Last: what frames the messages is not up to anybody else.
-    headers["host"] = host
-    headers["accept"] = accept
-    headers["accept-encoding"] = "identity"
-    if content is not None:
-        headers["content-type"] = _JSON
-        headers["content-length"] = str(len(content))
-    request = httpx.Request(
-        method,
-        url,
-        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-        stream=httpx.ByteStream(content or b""),
-    )
-    request.read()
-    return request
-
-
-@lru_cache(maxsize=256)
-def _endpoint(base_url: str, path: str) -> tuple[httpx.URL, str]:
-    """Return the parsed URL and what the `Host` header says; neither holds a secret."""
-    url = httpx.URL(base_url + path)
-    return url, url.netloc.decode()
+    return headers
 
 
 def _add_sampling(body: Json, sampling: chat_pb2.Sampling, losses: Losses) -> None:

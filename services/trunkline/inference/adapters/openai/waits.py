@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Final
+from datetime import timedelta
 
 import httpx
 
-MAX_WAIT: Final = timedelta(days=365)
-"""What is longer is cut to this; a wait that long is an error or a jest."""
-
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
-_TERM: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(h|ms|us|µs|ns|m|s)")
+from trunkline.inference.adapters.waits import first_reset, go_duration, read_retry_after
 
 
 def read_wait(headers: httpx.Headers, *, rate_limited: bool) -> timedelta | None:
     """Return the wait that a reply asks for.
 
-    In this order: `retry-after-ms`; `retry-after`, as seconds or as a date (RFC 9110, section
-    10.2.3), which is taken relative to the reply's own `date`, so that no clock of ours
-    matters; and, for a reply that limits a rate, `x-ratelimit-reset-requests` and
-    `-tokens`, durations as Go writes them (`6m0s`, `1.2s`, `12ms`).
+    First as everybody says it, `retry-after`; else, for a reply that limits a rate,
+    `x-ratelimit-reset-requests` and `-tokens`, durations as Go writes them (`6m0s`, `1.2s`,
+    `12ms`).
 
     Args:
         headers: the reply's.
@@ -32,60 +23,13 @@ def read_wait(headers: httpx.Headers, *, rate_limited: bool) -> timedelta | None
     Returns:
         0 to `MAX_WAIT`; None when nothing, or nothing legible, was said.
     """
-    after = headers.get("retry-after", "")
-    wait = _seconds(headers.get("retry-after-ms", ""), 1e-3)
-    if wait is None:
-        wait = _seconds(after, 1.0)
-    if wait is None:
-        wait = _until(after, headers.get("date", ""))
-    if wait is None and rate_limited:
-        wait = _reset(headers)
-    return wait
-
-
-def _seconds(text: str, unit: float) -> timedelta | None:
-    """Read a plain number."""
-    return _bounded(float(text) * unit) if _NUMBER.fullmatch(text) else None
-
-
-def _until(text: str, now: str) -> timedelta | None:
-    """Read a date, relative to another."""
-    try:
-        return _bounded((_moment(text) - _moment(now)).total_seconds())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _moment(text: str) -> datetime:
-    """Read a date of HTTP, which is in UTC whether it says so or not."""
-    moment = parsedate_to_datetime(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _reset(headers: httpx.Headers) -> timedelta | None:
-    """Return when a used-up limit is new: the later one of those that are used up.
-
-    When the reply does not say which is, the earlier one of all: at worst the provider
-    refuses once more, while a wait that is too long would keep a good route idle.
-    """
-    used_up: list[timedelta] = []
-    others: list[timedelta] = []
+    wait = read_retry_after(headers)
+    if wait is not None or not rate_limited:
+        return wait
+    resets = []
     for what in ("requests", "tokens"):
-        wait = _go_duration(headers.get(f"x-ratelimit-reset-{what}", ""))
-        if wait is not None:
-            remaining = headers.get(f"x-ratelimit-remaining-{what}")
-            (used_up if remaining == "0" else others).append(wait)
-    return max(used_up) if used_up else min(others, default=None)
-
-
-def _go_duration(text: str) -> timedelta | None:
-    """Read a duration as Go's `time.Duration` writes it, without a sign."""
-    terms = _TERM.findall(text)
-    if not terms or "".join(number + unit for number, unit in terms) != text:
-        return None
-    return _bounded(sum(float(number) * _UNITS[unit] for number, unit in terms))
-
-
-def _bounded(seconds: float) -> timedelta:
-    """Return a wait within its bounds."""
-    return timedelta(seconds=min(max(seconds, 0.0), MAX_WAIT.total_seconds()))
+        reset = go_duration(headers.get(f"x-ratelimit-reset-{what}", ""))
+        if reset is not None:
+            used_up = headers.get(f"x-ratelimit-remaining-{what}") == "0"
+            resets.append((reset, used_up))
+    return first_reset(resets)

@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
-
-import msgspec
-
-from trunkline.inference.adapters.openai.chunks import Json
-
-_HTTP_ERRORS: Final = range(400, 600)
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a provider says about a failure; nothing in it is masked.
-
-    Attributes:
-        message: its sentence; empty when it has none.
-        codes: its codes, the most telling first.
-        status: the HTTP status that it names in the body, for errors inside of a stream;
-            0 when it names none.
-    """
-
-    message: str = ""
-    codes: tuple[str, ...] = ()
-    status: int = 0
+from trunkline.inference.adapters.values import Json, load
+from trunkline.inference.adapters.words import Words, error_status, words_text
 
 
 def read_words(body: bytes) -> Words | None:
@@ -35,8 +13,8 @@ def read_words(body: bytes) -> Words | None:
         None when the bytes are no JSON, or JSON that speaks of no error.
     """
     try:
-        said = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        said = load(body)
+    except ValueError:
         return None
     # Gemini's OpenAI face wraps its errors into a list.
     if isinstance(said, list) and said:
@@ -67,11 +45,11 @@ def _words(said: Json) -> Words | None:
             return _of_object(choice["error"])
     groq = said.get("x_groq")
     if isinstance(groq, dict) and groq.get("error"):
-        return Words(message=_text(groq["error"]))
+        return Words(message=words_text(groq["error"]))
     if "choices" in said:
         return None
     if said.get("detail"):
-        return Words(message=_text(said["detail"]))
+        return Words(message=words_text(said["detail"]))
     if isinstance(said.get("message"), str):
         return _of_object(said)
     return None
@@ -87,21 +65,7 @@ def _of_object(error: Json) -> Words:
     if "flagged_input" in metadata:
         codes.insert(0, "content_policy_violation")
     return Words(
-        message=_text(error.get("message")),
+        message=words_text(error.get("message")),
         codes=tuple(code for code in codes if isinstance(code, str) and not code.isdecimal()),
-        status=next((status for status in map(_status, codes) if status), 0),
+        status=next((status for status in map(error_status, codes) if status), 0),
     )
-
-
-def _status(code: Any) -> int:
-    """Return the HTTP status that a code is (OpenRouter, vLLM; a string with LiteLLM)."""
-    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
-        code = int(code)
-    return code if isinstance(code, int) and code in _HTTP_ERRORS else 0
-
-
-def _text(said: Any) -> str:
-    """Return a sentence, or the JSON of what stands in its place."""
-    if isinstance(said, str):
-        return said
-    return "" if said is None else msgspec.json.encode(said).decode()

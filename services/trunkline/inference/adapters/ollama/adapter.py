@@ -1,0 +1,49 @@
+"""The wire format of Ollama's own API, on this machine or in Ollama's cloud."""
+
+from __future__ import annotations
+
+import httpx
+
+from trunkline.inference.adapters.adapter import BuiltChat, Decoder, Reply, Target
+from trunkline.inference.adapters.ollama.decoder import StreamDecoder, WholeDecoder
+from trunkline.inference.adapters.ollama.errors import classify
+from trunkline.inference.adapters.ollama.models import read_models
+from trunkline.inference.adapters.ollama.request import build_chat, build_probe
+from trunkline.inference.adapters.ollama.verification import verify
+from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2
+
+
+class OllamaAdapter:
+    """Ollama's `/api`; see `Adapter`. It holds nothing: one serves all attempts."""
+
+    format: str = "ollama"
+
+    def build_chat(
+        self, target: Target, request: chat_pb2.ChatRequest, *, stream: bool
+    ) -> BuiltChat:
+        """Build the request for one answer; see `Adapter.build_chat`."""
+        return build_chat(target, request, stream=stream)
+
+    def decoder(self, target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -> Decoder:
+        """Return a fresh decoder; see `Adapter.decoder`."""
+        return StreamDecoder(target, request) if stream else WholeDecoder(target, request)
+
+    def build_probe(
+        self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType
+    ) -> httpx.Request:
+        """Build the request that lists models or proves a key; see `Adapter.build_probe`."""
+        return build_probe(target, purpose)
+
+    def read_models(self, body: bytes) -> list[provider_pb2.DiscoveredModel]:
+        """Read a list of models; see `Adapter.read_models`."""
+        return read_models(body)
+
+    def classify(self, target: Target, reply: Reply) -> failure_pb2.AttemptFailure:
+        """Say what a refusal means; see `Adapter.classify`."""
+        return classify(target, reply)
+
+    def verify(
+        self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType, reply: Reply
+    ) -> provider_pb2.Verification:
+        """Say what the reply to a probe shows about the key; see `Adapter.verify`."""
+        return verify(target, purpose, reply)
