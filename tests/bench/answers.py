@@ -31,7 +31,7 @@ MODELS: Final = (
     "paced-5-48",
 )
 
-_TEXT: Final = (
+TEXT: Final = (
     "the line carries every word from its model to whoever asked and keeps what was said until "
     "nobody needs it any more"
 )
@@ -68,7 +68,7 @@ def find_answer(model: str) -> Answer | None:
     if match is None or int(match["count"]) > MAX_COUNT:
         return None
     count = int(match["count"])
-    words = [f"{word} " for word in islice(cycle(_TEXT.split()), count)]
+    words = [f"{word} " for word in islice(cycle(TEXT.split()), count)]
     usage = {
         "prompt_tokens": _PROMPT_TOKENS,
         "completion_tokens": count,

@@ -33,9 +33,7 @@ class Gateway:
     """
 
     def __init__(self, home: Path, *, cpu: int | None, start_limit_seconds: float = 15.0) -> None:
-        self._program = Program(
-            "up", home=home, cpu=cpu, start_limit_seconds=start_limit_seconds
-        )
+        self._program = Program("up", home=home, cpu=cpu, start_limit_seconds=start_limit_seconds)
         try:
             address = self._program.find(_SERVING)
             self.serving_seconds = time.monotonic() - self._program.begun_seconds

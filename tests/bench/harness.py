@@ -49,101 +49,12 @@ from bench.load import (
 from bench.targets import DirectRoute, GatewayRoute, Route
 
 
-class Part(StrEnum):
-    """A part of the bench that can be asked for alone."""
-
-    SERVING = "serving"
-    PACED = "paced"
-    BURST = "burst"
-    UNARY = "unary"
-    TTFT = "ttft"
-    CLOSING = "closing"
-
-
-_PARTS: Final = {
-    SERVING_FRESH: Part.SERVING,
-    SERVING_AGAIN: Part.SERVING,
-    PACED: Part.PACED,
-    MEMORY: Part.PACED,
-    BURST: Part.BURST,
-    UNARY: Part.UNARY,
-    FIRST_CONTENT: Part.TTFT,
-    CANCELLED: Part.CLOSING,
-    DESERTED: Part.CLOSING,
-}
-
-
 # A busy moment is no slow machine.
 _CHECKS: Final = 3
 
 
 class BenchStopped(Exception):
     """The bench cannot say anything about the gateway; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much is measured.
-
-    Attributes:
-        parts: what.
-        gateway: measure (c); else (a) and (b) only.
-        rounds: how often all of it but the paced streams.
-        paced_rounds: how many of the rounds have paced streams, the first ones.
-        samples: samples of each round, of unary chats and of bursts.
-        unary_chats: chats of one sample.
-        paced_words: events of a paced stream; they must last longer than the windows.
-        paced_windows: samples of paced streams, of 1 s each.
-        ttft_times: streams of one measure, on each way.
-        closings: runs of a round that are ended, in each way.
-        limit_seconds: how long all of it may take.
-    """
-
-    parts: frozenset[Part]
-    gateway: bool
-    rounds: int
-    paced_rounds: int
-    samples: int
-    unary_chats: int
-    paced_words: int
-    paced_windows: int
-    ttft_times: int
-    closings: int
-    limit_seconds: int
-
-    @classmethod
-    def whole(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
-        """Return the plan whose figures count: at most 6 minutes."""
-        return cls(
-            parts=parts,
-            gateway=gateway,
-            rounds=5,
-            paced_rounds=5,
-            samples=4,
-            unary_chats=400,
-            paced_words=48,
-            paced_windows=6,
-            ttft_times=150,
-            closings=20,
-            limit_seconds=360,
-        )
-
-    @classmethod
-    def quick(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
-        """Return a plan of less than a minute."""
-        return cls(
-            parts=parts,
-            gateway=gateway,
-            rounds=2,
-            paced_rounds=1,
-            samples=3,
-            unary_chats=200,
-            paced_words=30,
-            paced_windows=3,
-            ttft_times=60,
-            closings=5,
-            limit_seconds=60,
-        )
 
 
 @dataclass(frozen=True, slots=True)

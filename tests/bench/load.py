@@ -1,4 +1,4 @@
-"""The load: asks for chats, counts what comes, and reads what the gateway's process took for it.
+"""The load: asks for chats, counts what comes, and reads what the gateway took for it.
 
 Run as `python -m bench.load`; it answers each line on its standard input, one measure of this
 module as JSON, with what it measured. It stays the same process from measure to measure, so that
@@ -32,11 +32,11 @@ class Measure(msgspec.Struct, frozen=True, tag_field="measure"):
 
     Attributes:
         route: where to.
-        pid: the gateway's process, whose processor time and memory count; 0: none.
+        pids: the gateway's processes, whose processor time and memory count; empty: none do.
     """
 
     route: Route
-    pid: int = 0
+    pids: tuple[int, ...] = ()
 
 
 class UnaryMeasure(Measure, frozen=True, tag="unary"):
@@ -89,7 +89,7 @@ class Cost:
     """What a measure took.
 
     Attributes:
-        cpu_ns: processor time of the gateway; 0 when there is none.
+        cpu_ns: processor time of the gateway's processes; 0 when there are none.
         wall_ns: time that passed.
         events: events of the stand-in that arrived, or chats.
         messages: pieces of content they arrived in.
@@ -120,17 +120,17 @@ class PacedCost:
 class _Meter:
     """Reads how far clocks have come."""
 
-    pid: int
+    pids: tuple[int, ...]
     cpu_ns: int
     wall_ns: int
 
     @classmethod
-    def start(cls, pid: int) -> _Meter:
-        return cls(pid, read_cpu_ns(pid) if pid else 0, time.perf_counter_ns())
+    def start(cls, pids: tuple[int, ...]) -> _Meter:
+        return cls(pids, sum(map(read_cpu_ns, pids)), time.perf_counter_ns())
 
     def stop(self) -> tuple[int, int]:
         wall_ns = time.perf_counter_ns() - self.wall_ns
-        return (read_cpu_ns(self.pid) - self.cpu_ns if self.pid else 0), wall_ns
+        return sum(map(read_cpu_ns, self.pids)) - self.cpu_ns, wall_ns
 
 
 class Load:
@@ -168,7 +168,7 @@ class Load:
                 if await target.chat(model) != measure.words:
                     raise WrongAnswer(model)
 
-        meter = _Meter.start(measure.pid)
+        meter = _Meter.start(measure.pids)
         await asyncio.gather(*(chat() for _ in range(measure.concurrency)))
         cpu_ns, wall_ns = meter.stop()
         chats = each * measure.concurrency
@@ -182,7 +182,7 @@ class Load:
             async for message in target.stream(model):
                 received.append(message)
 
-        meter = _Meter.start(measure.pid)
+        meter = _Meter.start(measure.pids)
         await asyncio.gather(*(stream() for _ in range(measure.streams)))
         cpu_ns, wall_ns = meter.stop()
         reading = target.read(received)
@@ -204,7 +204,7 @@ class Load:
                     gaps.append(now - last)
                 last = now
 
-        resting_bytes = read_rss_bytes(measure.pid) if measure.pid else 0
+        resting_bytes = sum(map(read_rss_bytes, measure.pids))
         streams = asyncio.gather(*(stream() for _ in range(measure.streams)))
         due = time.perf_counter() + measure.settle_seconds
         await asyncio.sleep(measure.settle_seconds)
@@ -212,11 +212,11 @@ class Load:
         spans: list[tuple[int, int, int, int]] = []
         for _ in range(measure.windows):
             due += measure.window_seconds
-            meter, first = _Meter.start(measure.pid), len(received)
+            meter, first = _Meter.start(measure.pids), len(received)
             await asyncio.sleep(due - time.perf_counter())
             spans.append((*meter.stop(), first, len(received)))
         last_gap = len(gaps)
-        open_bytes = read_rss_bytes(measure.pid) if measure.pid else 0
+        open_bytes = sum(map(read_rss_bytes, measure.pids))
         await streams
         if target.read(received).words != measure.words * measure.streams:
             raise WrongAnswer(model)

@@ -71,7 +71,9 @@ def template() -> Template | None:
 
 
 @pytest.fixture(params=[_SQLITE, _POSTGRESQL])
-async def store_url(request: pytest.FixtureRequest, template: Template | None) -> AsyncIterator[str]:
+async def store_url(
+    request: pytest.FixtureRequest, template: Template | None
+) -> AsyncIterator[str]:
     """The URL of a database of the test's own; empty: SQLite, in a directory."""
     if request.param == _SQLITE:
         yield ""

@@ -183,3 +183,12 @@ def test_the_server_needs_no_other_part_of_trunkline() -> None:
     parts = {name for name in loaded if name.startswith("trunkline.")}
     assert all(part.startswith("trunkline.sandbox") for part in parts)
     assert not {"aiohttp", "httpx", "grpc", "pydantic", "typer"} & set(loaded)
+
+
+def test_a_model_of_any_name_does_what_stands_behind_the_at() -> None:
+    """Clients that go by a vendor's names meet every behaviour."""
+    assert find("claude-opus-4-6@json") == find("json")
+    assert find("a@b@cut-after-3-of-tool") == find("cut-after-3-of-tool")
+    assert find("claude-opus-4-6@nothing-of-ours") is None
+    assert find("claude-opus-4-6@") is None
+    assert find("@json") is None

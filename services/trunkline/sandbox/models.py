@@ -7,6 +7,8 @@ A name is a row's pattern with a number in place of its capital letter: `cut-aft
   lengthened where a break would come after its end.
 - `once-NAME` and `fail-K-then-ok-NAME` show the fault of NAME to the first attempt, or the first
   K, of each key; later ones get the same answer without it.
+- `MODEL@NAME` does what NAME does. What a client sends to a vendor's model depends on its name,
+  which can so be any: `claude-opus-4-6@json`.
 
 The sentences name statuses and codes of the OpenAI face; every other face refuses in the form of
 its own vendor.
@@ -335,6 +337,9 @@ def find(name: str) -> Behaviour | None:
     """Return what a model name does; None when there is no such model."""
     if len(name) > MAX_NAME:
         return None
+    model, _, behaviour = name.rpartition("@")
+    if model:
+        return find(behaviour)
     for row, expression in _EXPRESSIONS:
         match = expression.fullmatch(name)
         if match is None:

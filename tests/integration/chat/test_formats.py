@@ -21,7 +21,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FORMATS = ("openai", "anthropic", "google", "ollama")
 # Those whose reasoning comes with a proof that has to go back unchanged.
 SIGNING = ("anthropic", "google")
-MODELS = ("cut-after-20", "cut-after-2-of-tool", "reset-after-20", "malformed-after-2-of-tool")
+MODELS = ("cut-after-20", "reset-after-20")
+# Models of the vendors that think and hold schemas, as which the sandbox answers.
+THINKERS = {
+    "openai": "gpt-5.2@",
+    "anthropic": "claude-opus-4-6@",
+    "google": "gemini-3-pro-preview@",
+    "ollama": "",
+}
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -37,7 +44,7 @@ async def formats() -> AsyncIterator[Deployment]:
             await deployment.connect(
                 deployment.sandbox.addresses[name],
                 "" if name == "ollama" else deployment.sandbox.api_key,
-                MODELS,
+                (*MODELS, *(THINKERS[name] + each for each in ("json", "reason", "tool"))),
                 name=name,
                 kind="sandbox" if name == "openai" else f"sandbox-{name}",
             )
@@ -97,7 +104,7 @@ async def test_every_character_comes_as_it_is(
 @every
 async def test_schema_is_held(formats: Deployment, name: str, streamed: bool) -> None:
     """Structured output is asked for in the provider's own way."""
-    request = ask(f"{name}/json")
+    request = ask(f"{name}/{THINKERS[name]}json")
     schema = request.response_format.json_schema
     schema.name = "weather"
     schema.schema.update(
@@ -120,7 +127,7 @@ async def test_reasoning_comes_before_the_answer(
     formats: Deployment, name: str, streamed: bool
 ) -> None:
     """Thoughts stand in a part of their own, with their proof where the format has one."""
-    request = ask(f"{name}/reason")
+    request = ask(f"{name}/{THINKERS[name]}reason")
     request.reasoning.include = True
     completed = await answer(formats, request, streamed=streamed)
     thought, *rest = completed.message.content
@@ -135,7 +142,7 @@ async def test_reasoning_comes_before_the_answer(
 @every
 async def test_tool_loop_comes_to_its_end(formats: Deployment, name: str, streamed: bool) -> None:
     """A call, its result, and an answer about it; proofs go back to who issued them."""
-    request = ask(f"{name}/tool", "What is the weather?")
+    request = ask(f"{name}/{THINKERS[name]}tool", "What is the weather?")
     request.tools.append(tool("weather", city="string"))
     completed = await answer(formats, request, streamed=streamed)
     assert completed.finish_reason == result_pb2.FINISH_REASON_TOOL_CALLS

@@ -6,6 +6,7 @@ import asyncio
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
 from support.begun import begin
@@ -248,8 +249,6 @@ async def test_runs_since_no_time_are_not_listed(deployment: Deployment) -> None
     """A start time beyond the bounds of its type is the caller's mistake, and is named."""
     for start_time in (Timestamp(seconds=2**63 - 1), Timestamp(nanos=-1)):
         request = run_pb2.ListRunsRequest(start_time=start_time)
-        failure = await refused(
-            deployment.inference.ListRuns(request, metadata=deployment.admin)
-        )
+        failure = await refused(deployment.inference.ListRuns(request, metadata=deployment.admin))
         assert (failure.code.name, failure.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
         assert failure.fields == ["start_time"]

@@ -137,13 +137,6 @@ def test_a_key_of_another_certificate_is_refused(files: Files, tmp_path: Path) -
     )
 
 
-def test_a_key_of_another_kind_is_refused(files: Files) -> None:
-    """Also when it cannot be compared but by its bytes."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    files.key.write_bytes(pem(key))
-    assert "is not that of the certificate" in refusal(files).what
-
-
 def test_a_certificate_that_has_ended_is_refused(tmp_path: Path) -> None:
     """With the moment, in UTC."""
     authority = make_authority(NOW - 9 * DAY)
