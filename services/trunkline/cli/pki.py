@@ -80,7 +80,7 @@ def init(
     print_table(
         ("SERVICE", "FOR", "UNTIL", "FILE", ""),
         (
-            (each["service"], each["purpose"], each["until"], each["file"], each["action"])
+            (each["service"], each["purpose"], each["until"][:10], each["file"], each["action"])
             for each in made
         ),
     )
@@ -176,7 +176,7 @@ def _make(
                 {
                     "service": service,
                     "purpose": purpose,
-                    "until": f"{until:%Y-%m-%d %H:%M} UTC",
+                    "until": until.isoformat(timespec="seconds"),
                     "file": str(file),
                     "action": action,
                 }

@@ -22,6 +22,7 @@ from trunkline.kernel.log import get_logger
 FIRST_VIEW_WAIT_S = 2.0
 SILENCE_S = 5.0
 _BACKOFF_S = (0.05, 1.0)
+_RENEWED = "CHANNEL_RENEWED"
 
 
 class Holder(Protocol):
@@ -106,10 +107,11 @@ class Follower:
         """
         while True:
             error = await self._follow()
-            self._failures += 1
-            if self._failures == 1:
-                # Once, until a stream holds again: a peer may be away for long.
-                self._log.warning("view_lost", error=error)
+            if error != _RENEWED:
+                self._failures += 1
+                if self._failures == 1:
+                    # Once, until a stream holds again: a peer may be away for long.
+                    self._log.warning("view_lost", error=error)
             low, high = _BACKOFF_S
             pause = min(high, low * 2 ** min(self._failures, 10))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
@@ -128,7 +130,7 @@ class Follower:
             if task is None or task.cancelling():
                 raise
             # Nobody stops us: the channel was closed under the stream, to be opened anew.
-            return "CHANNEL_RENEWED"
+            return _RENEWED
         except Exception as error:
             # What is held may be half of a change: only the whole view mends it.
             self._revision = 0

@@ -28,7 +28,7 @@ def test_run_again_it_keeps_what_holds(init: Run, folder: Path) -> None:
     assert content(folder) == before
     for each in result.document["certificates"]:
         end = read(Path(each["file"])).not_valid_after_utc
-        assert each["until"] == f"{end:%Y-%m-%d %H:%M} UTC"
+        assert each["until"] == end.isoformat(timespec="seconds")
 
 
 def reissue(folder: Path, service: str, purpose: str, *, began: timedelta, life: timedelta) -> None:

@@ -20,7 +20,11 @@ COMMANDS = [
     "connect",
     "disconnect",
     "status",
+    "check",
+    "doctor",
+    "ready",
     "models",
+    "pki",
     "chat",
 ]
 

@@ -28,7 +28,7 @@ from trunkline.health.v1 import health_service_pb2
 from trunkline.options.v1 import options_pb2
 from trunkline.sandbox.server import Sandbox
 
-_MACHINES, _STEPS = (60, 40) if matrix.is_full() else (3, 15)
+_MACHINES, _STEPS = (40, 30) if matrix.is_full() else (3, 15)
 _NUMBERS = itertools.count()
 _PLACES = st.integers(0, 2)
 _DEAD = "http://127.0.0.1:1/v1"

@@ -108,8 +108,11 @@ async def test_a_span_of_time_is_cut_out(probing: HealthHarness) -> None:
 async def test_a_span_of_no_time_is_refused(probing: HealthHarness) -> None:
     """A time beyond the bounds of its type is the caller's mistake, and is named."""
     none = Timestamp(seconds=2**63 - 1)
-    for field in ("start_time", "end_time"):
-        refusal = await refused(probing.snapshots(**{field: none}))
+    for call, field in (
+        (probing.snapshots(start_time=none), "start_time"),
+        (probing.snapshots(end_time=none), "end_time"),
+    ):
+        refusal = await refused(call)
         assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, [field])
 
 
