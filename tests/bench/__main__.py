@@ -9,29 +9,26 @@ import sys
 from types import FrameType
 
 from bench.child import ChildFailed
-from bench.figures import describe, format_table
-from bench.gateway import Up
-from bench.harness import Bench, BenchStopped, Part, Plan
-
-
-def _parts(text: str) -> frozenset[Part]:
-    return frozenset(Part(name) for name in text.split(","))
+from bench.harness import Bench, BenchStopped
+from bench.plan import Part, Plan, read_parts
+from bench.report import describe, format_tables
 
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench",
         description="Measure what a chat costs: straight to a stand-in provider (a), through a "
-        "bare relay (b), through `trunkline up` (c).",
+        "bare relay (b), through `trunkline up` (c), through four processes (d); and what each "
+        "format's decoder takes.",
     )
     parser.add_argument("--gate", action="store_true", help="exit 1 when a figure does not pass")
-    parser.add_argument("--quick", action="store_true", help="less than a minute; for a look")
+    parser.add_argument("--quick", action="store_true", help="about a minute; for a look")
     parser.add_argument(
         "--only",
-        type=_parts,
+        type=read_parts,
         default=frozenset(Part),
         metavar="PART,…",
-        help=f"of {', '.join(Part)}",
+        help=f"of {', '.join(Part)}; fleet adds (d) to the parts beside it, alone to all of them",
     )
     parser.add_argument("--without-gateway", action="store_true", help="measure (a) and (b) only")
     return parser.parse_args()
@@ -65,7 +62,7 @@ def main() -> int:
         print(line, file=sys.stderr, flush=True)
 
     try:
-        bench = Bench(plan, Up(), say)
+        bench = Bench(plan, say)
         verdicts = bench.run()
     except KeyboardInterrupt:
         say("interrupted; every process of the bench is stopped")
@@ -75,7 +72,7 @@ def main() -> int:
         print(json.dumps({"stopped": str(error), "passed": False}, ensure_ascii=False))
         return 2
     signal.alarm(0)
-    print(format_table(verdicts, bench.samples))
+    print(format_tables(verdicts, bench.samples))
     passed = all(verdict.passed is True for verdict in verdicts)
     slow_relay = bench.samples.find_slow_relay()
     if slow_relay is not None:

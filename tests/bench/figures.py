@@ -93,9 +93,9 @@ SERVING_AGAIN: Final = Figure("serving_again_s", "serving, second start", "s", _
 # their usage and parts are more to pass over; Anthropic's have a line for the event's name.
 DECODINGS: Final = {
     "openai": _decoding("openai", 1.65),
-    "anthropic": _decoding("anthropic", 1.9),
-    "google": _decoding("google", 2.4),
-    "ollama": _decoding("ollama", 1.65),
+    "anthropic": _decoding("anthropic", 2.0),
+    "google": _decoding("google", 2.5),
+    "ollama": _decoding("ollama", 1.8),
 }
 
 FIGURES: Final = (
@@ -148,14 +148,18 @@ class Samples:
         """Keep samples."""
         self._values[figure.name, way].extend(values)
 
+    def values(self, figure: Figure, way: Way) -> list[float]:
+        """Return a figure's samples."""
+        return list(self._values.get((figure.name, way), ()))
+
     def median(self, figure: Figure, way: Way) -> float | None:
         """Return the median of a figure's samples; None when there are none."""
-        values = self._values.get((figure.name, way))
+        values = self.values(figure, way)
         return statistics.median(values) if values else None
 
     def spread(self, figure: Figure, way: Way) -> tuple[float, float] | None:
         """Return between what most of a figure's samples lie; None when there are none."""
-        values = self._values.get((figure.name, way))
+        values = self.values(figure, way)
         return find_spread(values) if values else None
 
     def judge(self, figure: Figure, bound: Bound) -> Verdict:

@@ -1,9 +1,10 @@
 """The measuring: starts the processes, runs the ways in turn, and judges the figures.
 
-The gateway under test has a core of its own; the load and the stand-in share another. In every
-round the ways are measured beside each other, by turns and in changing order, in processes that
-were started for the round: so what else the machine does hits all of them, and memory is measured
-before anything else has grown. Medians over the rounds are compared.
+The gateway under test has a core of its own, which its processes share where there are four; the
+load and the stand-in share another. In every round the ways are measured beside each other, by
+turns and in changing order, in processes that were started for the round: so what else the machine
+does hits all of them, and memory is measured before anything else has grown. Medians over the
+rounds are compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +22,11 @@ import msgspec
 
 from bench.child import Answer, Child, pinned
 from bench.closing import measure_closings
+from bench.decoding import measure_decodings
 from bench.figures import (
     BURST,
     CANCELLED,
+    DECODINGS,
     DESERTED,
     FIGURES,
     FIRST_CONTENT,
@@ -37,7 +39,8 @@ from bench.figures import (
     Verdict,
     Way,
 )
-from bench.gateway import Gateway, Up
+from bench.fleet import Fleet
+from bench.gateway import Gateway
 from bench.load import (
     BurstMeasure,
     FirstContentMeasure,
@@ -46,8 +49,8 @@ from bench.load import (
     Question,
     UnaryMeasure,
 )
+from bench.plan import Part, Plan
 from bench.targets import DirectRoute, GatewayRoute, Route
-
 
 # A busy moment is no slow machine.
 _CHECKS: Final = 3
@@ -84,13 +87,13 @@ class _Contender:
     Attributes:
         way: which of the ways it is.
         route: how the load reaches it.
-        pid: its process.
+        pids: its processes.
         count: reads its counters; None when it has none.
     """
 
     way: Way
     route: GatewayRoute
-    pid: int
+    pids: tuple[int, ...]
     count: Callable[[], Answer] | None
 
 
@@ -99,13 +102,11 @@ class Bench:
 
     Args:
         plan: how much is measured.
-        up: how the gateway is started.
         say: told about progress, line by line.
     """
 
-    def __init__(self, plan: Plan, up: Up, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self._plan = plan
-        self._up = up
         self._say = say
         self._cores = Cores.choose()
         self.samples = Samples()
@@ -117,6 +118,19 @@ class Bench:
             BenchStopped: the bare relay is slower than it must be, or the machine is too small.
             ChildFailed: a process of the bench failed.
         """
+        if self._plan.deployed:
+            self._measure_deployments()
+        if Part.DECODING in self._plan.parts:
+            self._measure_decodings()
+        return [
+            self.samples.judge(figure, bound)
+            for figure in FIGURES
+            for bound in figure.bounds
+            if self._plan.holds(figure, bound)
+        ]
+
+    def _measure_deployments(self) -> None:
+        """Measure all that takes processes."""
         _allow_open_files()
         with ExitStack() as stack:
             # Out of the gateway's way: this process looks at files while the gateway starts.
@@ -135,12 +149,6 @@ class Bench:
                     self._measure(load, direct, contenders, turn)
             if Part.BURST in self._plan.parts:
                 self._measure_joining_relay(load, direct)
-        return [
-            self.samples.judge(figure)
-            for figure in FIGURES
-            if _PARTS[figure] in self._plan.parts
-            and (self._plan.gateway or figure.ratio_limit is not None)
-        ]
 
     def _check_relay(self, load: Child, direct: DirectRoute) -> None:
         """Stop before anything is measured when the bare relay is not what it must be."""
@@ -163,24 +171,32 @@ class Bench:
         core = self._cores.gateway
         with Child("bench.relay", direct.address, *arguments, cpu=core) as child:
             route = GatewayRoute(child.greeting["address"])
-            yield _Contender(Way.RELAY, route, child.pid, child.ask)
+            yield _Contender(Way.RELAY, route, (child.pid,), child.ask)
 
     @contextmanager
     def _contenders(self, turn: int, direct: DirectRoute, home: Path) -> Iterator[list[_Contender]]:
         with ExitStack() as stack:
             contenders = [stack.enter_context(self._relay(direct))]
             if self._plan.gateway:
-                place = home / str(turn)
+                place = home / f"{turn}-one"
                 place.mkdir()
-                core, up = self._cores.gateway, self._up
-                with Gateway(place, cpu=core, up=up) as fresh:
+                with Gateway(place, cpu=self._cores.gateway) as fresh:
                     self.samples.add(SERVING_FRESH, Way.GATEWAY, fresh.serving_seconds)
-                    fresh.connect_standin(direct.address)
-                again = stack.enter_context(Gateway(place, cpu=core, up=up))
+                    fresh.deployment.connect_standin(direct.address)
+                again = stack.enter_context(Gateway(place, cpu=self._cores.gateway))
                 self.samples.add(SERVING_AGAIN, Way.GATEWAY, again.serving_seconds)
-                again.wait_for_chat()
-                contenders.append(_Contender(Way.GATEWAY, again.route, again.pid, None))
-            yield contenders if turn % 2 == 0 else contenders[::-1]
+                again.deployment.wait_for_chat()
+                route = again.deployment.route
+                contenders.append(_Contender(Way.GATEWAY, route, again.pids, None))
+            if self._plan.fleet:
+                place = home / f"{turn}-four"
+                place.mkdir()
+                fleet = stack.enter_context(Fleet(place, cpu=self._cores.gateway))
+                fleet.deployment.connect_standin(direct.address)
+                route = fleet.deployment.route
+                contenders.append(_Contender(Way.FLEET, route, fleet.pids, None))
+            first = turn % len(contenders)
+            yield contenders[first:] + contenders[:first]
 
     @contextmanager
     def _connections(self, load: Child) -> Iterator[None]:
@@ -221,7 +237,7 @@ class Bench:
             _ask(load, BurstMeasure(route, streams=16, words=8))
 
     def _sample_unary(self, load: Child, contender: _Contender, samples: Samples) -> None:
-        measure = UnaryMeasure(contender.route, contender.pid, chats=self._plan.unary_chats)
+        measure = UnaryMeasure(contender.route, contender.pids, chats=self._plan.unary_chats)
         cost = _ask(load, measure)
         samples.add(UNARY, contender.way, cost["cpu_ns"] / cost["events"] / 1e3)
 
@@ -229,7 +245,7 @@ class Bench:
         # The connections of 64 streams, opened before what they cost is counted.
         _ask(load, BurstMeasure(contender.route, words=8))
         before = contender.count() if contender.count is not None else None
-        cost = _ask(load, BurstMeasure(contender.route, contender.pid))
+        cost = _ask(load, BurstMeasure(contender.route, contender.pids))
         way, notes = contender.way, samples.notes
         samples.add(BURST, way, cost["cpu_ns"] / cost["events"] / 1e3)
         if before is not None and contender.count is not None:
@@ -242,7 +258,7 @@ class Bench:
     def _measure_paced(self, load: Child, contender: _Contender) -> None:
         measure = PacedMeasure(
             contender.route,
-            contender.pid,
+            contender.pids,
             words=self._plan.paced_words,
             windows=self._plan.paced_windows,
         )
@@ -272,13 +288,24 @@ class Bench:
             self._warm(load, relay)
             for _ in range(self._plan.samples):
                 self._sample_burst(load, relay, joined)
-        burst = joined.judge(BURST)
-        self.samples.notes["(b) one message per read: burst, ms per 1,000"] = [
-            burst.medians[Way.RELAY],
-            *burst.spreads[Way.RELAY],
-        ]
+        self.samples.notes["(b) one message per read: burst, ms per 1,000"] = joined.values(
+            BURST, Way.RELAY
+        )
         per_read = joined.notes["(b) burst events per upstream read"]
         self.samples.notes["(b) one message per read: events per upstream read"] = per_read
+
+    def _measure_decodings(self) -> None:
+        """Measure the decoders, in this process and with no other at work."""
+        self._say("decoding")
+        with pinned(self._cores.gateway):
+            decodings = measure_decodings(self._plan.decodings)
+        for name, figure in DECODINGS.items():
+            decoding = decodings[name]
+            self.samples.add(figure, Way.ADAPTER, *decoding.adapter_us)
+            self.samples.add(figure, Way.BARE, *decoding.bare_us)
+            self.samples.notes[f"{figure.title}, ms per MiB"] = [
+                frame_us * 2**20 / decoding.frame_bytes / 1e3 for frame_us in decoding.adapter_us
+            ]
 
 
 def _ask(load: Child, measure: Question) -> dict[str, Any]:

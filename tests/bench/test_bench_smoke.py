@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,10 @@ import pytest
 
 from bench import answers
 from bench.child import SOURCE_ROOT, Child, ChildFailed, read_cpu_ns, read_rss_bytes
+from bench.decoding import measure_decodings
 from bench.direct import compose_request
-from bench.figures import BURST, FIRST_CONTENT, SERVING_FRESH, Samples, Way, describe, format_table
+from bench.figures import DECODINGS
+from bench.fleet import Fleet
 from bench.load import (
     BurstMeasure,
     FirstContentMeasure,
@@ -65,6 +68,18 @@ def joining_relay(standin: Child) -> Iterator[Child]:
         yield child
 
 
+@pytest.fixture(scope="module")
+def fleet(standin: Child) -> Iterator[Fleet]:
+    """Serve as four processes, the stand-in their provider."""
+    # A unix socket's path is at most some 100 bytes long, which a test's directory may be.
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as home,
+        Fleet(Path(home), cpu=None) as four,
+    ):
+        four.deployment.connect_standin(standin.greeting["address"])
+        yield four
+
+
 def _ask(load: Child, question: Question) -> dict[str, Any]:
     return load.ask(msgspec.to_builtins(question), limit_seconds=20.0)
 
@@ -79,7 +94,7 @@ def test_the_relay_writes_one_message_for_each_event(
     """Every event of a burst is counted once by the stand-in, the relay and the load."""
     at_standin, at_relay = standin.ask(), relay.ask()
     route = GatewayRoute(relay.greeting["address"])
-    cost = _ask(load, BurstMeasure(route, relay.pid, streams=8, words=32))
+    cost = _ask(load, BurstMeasure(route, (relay.pid,), streams=8, words=32))
     assert (cost["events"], cost["messages"]) == (256, 256)
     assert cost["cpu_ns"] > 0
     assert _grow(standin, at_standin)["events"] == 256
@@ -110,12 +125,52 @@ def test_unary_chats_are_counted(standin: Child, relay: Child, load: Child) -> N
     assert (grown["requests"], grown["events"]) == (16, 0)
 
 
+def test_four_processes_carry_what_one_does(standin: Child, fleet: Fleet, load: Child) -> None:
+    """Unary chats, bursts and first contents go through them, and the time of all four counts."""
+    before = standin.ask()
+    route, pids = fleet.deployment.route, fleet.pids
+    unary = _ask(load, UnaryMeasure(route, pids, chats=16))
+    assert unary["events"] == 16
+    assert unary["cpu_ns"] > 0
+    burst = _ask(load, BurstMeasure(route, pids, streams=8, words=8))
+    assert burst["events"] == 64
+    routes: list[Route] = [DirectRoute(standin.greeting["address"]), route]
+    assert [len(ns) for ns in _ask(load, FirstContentMeasure(routes, times=2))["ns"]] == [2, 2]
+    grown = _grow(standin, before)
+    assert (grown["requests"], grown["events"]) == (16 + 8 + 4, 64 + 4 * 8)
+    assert _ask(load, Parting()) == {}
+
+
+def test_four_processes_are_four(fleet: Fleet) -> None:
+    """Each of the processes whose time counts runs one service."""
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in fleet.pids]
+    served = [command[command.index(b"serve") + 1] for command in commands]
+    assert sorted(served) == [b"catalog", b"credential", b"health", b"inference"]
+
+
+def test_the_time_of_all_processes_is_added(standin: Child, relay: Child, load: Child) -> None:
+    """A process that works counts, wherever it stands among those that count."""
+    route = DirectRoute(standin.greeting["address"])
+    measure = UnaryMeasure(route, (relay.pid, standin.pid), chats=64)
+    assert _ask(load, measure)["cpu_ns"] > _ask(load, UnaryMeasure(route, chats=8))["cpu_ns"] == 0
+
+
+def test_every_format_is_decoded_beside_the_least() -> None:
+    """Each gives as many samples as were asked for, of the decoder and of the least."""
+    decodings = measure_decodings(samples=2, frames=400)
+    assert decodings.keys() == DECODINGS.keys()
+    for decoding in decodings.values():
+        assert len(decoding.adapter_us) == len(decoding.bare_us) == 2
+        assert min(*decoding.adapter_us, *decoding.bare_us) > 0
+        assert 50 < decoding.frame_bytes < 500
+
+
 def test_paced_windows_hold_the_events_of_their_time(relay: Child, load: Child) -> None:
     """10 streams of 60 events, 20 a second, bring some in each window, and all in the end."""
     before = relay.ask()
     measure = PacedMeasure(
         GatewayRoute(relay.greeting["address"]),
-        relay.pid,
+        (relay.pid,),
         streams=10,
         rate=20,
         words=60,
@@ -291,44 +346,3 @@ def _read_children(pid: int) -> list[int]:
     """Return the processes that one has started and not reaped (proc(5))."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in listed.split()]
-
-
-def test_a_figure_passes_up_to_its_limit() -> None:
-    """The medians' ratio is what counts, not the worst sample."""
-    samples = Samples()
-    samples.add(BURST, Way.RELAY, 38, 40, 60)
-    samples.add(BURST, Way.GATEWAY, 10, 10.8, 30)
-    verdict = samples.judge(BURST)
-    assert (verdict.ratio, verdict.passed) == (0.27, True)
-    samples.add(BURST, Way.GATEWAY, 30, 30)
-    assert samples.judge(BURST).passed is False
-
-
-def test_time_to_first_content_is_judged_by_what_is_added() -> None:
-    """What the direct way takes belongs to neither gateway."""
-    samples = Samples()
-    samples.add(FIRST_CONTENT, Way.DIRECT, 300)
-    samples.add(FIRST_CONTENT, Way.RELAY, 1_100)
-    samples.add(FIRST_CONTENT, Way.GATEWAY, 1_500)
-    assert samples.judge(FIRST_CONTENT).ratio == 1.5
-    assert samples.judge(FIRST_CONTENT).passed is True
-
-
-def test_a_figure_without_the_gateway_is_not_passed() -> None:
-    """What was not measured neither passes nor fails, in the table as in the line of JSON."""
-    samples = Samples()
-    samples.add(BURST, Way.RELAY, 38)
-    verdicts = [samples.judge(BURST), samples.judge(SERVING_FRESH)]
-    assert [verdict.passed for verdict in verdicts] == [None, None]
-    assert format_table(verdicts, samples).count("not measured") == 2
-    report = json.loads(json.dumps(describe(verdicts, samples)))
-    assert report["figures"]["burst_cpu_ms_per_1000"]["verdict"] == "not measured"
-
-
-def test_a_relay_that_is_too_slow_is_found() -> None:
-    """The bare relay has limits of its own."""
-    samples = Samples()
-    samples.add(BURST, Way.RELAY, 44)
-    assert samples.find_slow_relay() is None
-    samples.add(BURST, Way.RELAY, 46, 47)
-    assert "46.0 ms" in (samples.find_slow_relay() or "")

@@ -1,4 +1,4 @@
-"""Every method of the contract, as its descriptors have it."""
+"""Every method that is served, as its descriptors have it: the contract's, and grpc's own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from grpc_channelz.v1 import channelz_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 import trunkline
-from trunkline.kernel.policy import MethodPolicy, read_policy
+from trunkline.kernel.policy import MethodPolicy, foreign_policy, read_policy
+from trunkline.options.v1 import options_pb2
 
 _ROOT: Final = Path(next(iter(trunkline.__path__)))
 
@@ -49,6 +53,11 @@ class Method:
         return GetMessageClass(self.descriptor.output_type)
 
     @property
+    def is_ours(self) -> bool:
+        """Tell whether the contract has it."""
+        return self.descriptor.containing_service.full_name.startswith("trunkline.")
+
+    @property
     def reasons(self) -> frozenset[str]:
         """Return the reasons that its errors may have."""
         package = self.descriptor.containing_service.file.package
@@ -57,8 +66,24 @@ class Method:
 
 
 @cache
+def list_tools() -> Sequence[Method]:
+    """Return the methods that stand on every public listener and are not of the contract."""
+    found = []
+    for module, callers in (
+        (health_pb2, None),
+        (reflection_pb2, None),
+        (channelz_pb2, frozenset({options_pb2.CALLER_ROLE_ADMIN})),
+    ):
+        for service in module.DESCRIPTOR.services_by_name.values():
+            for each in service.methods:
+                name = f"{service.full_name}/{each.name}"
+                found.append(Method(each, foreign_policy(name, callers)))
+    return found
+
+
+@cache
 def list_methods() -> Sequence[Method]:
-    """Return all methods, by name."""
+    """Return all methods of the contract, by name."""
     found = []
     for path in _ROOT.glob("*/v1/*_pb2.py"):
         module = import_module(

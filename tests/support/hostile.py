@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from buf.validate import validate_pb2
-from support.hostile_words import ADDRESSES, JSON, JSON_FIELDS, PAGE_TOKENS, PATHS, TEXTS
+from support.hostile_words import ADDRESSES, HEADERS, JSON, JSON_FIELDS, PAGE_TOKENS, PATHS, TEXTS
 
 _MAX_DEPTH: Final = 4
 _MAX_FIELDS: Final = 6
@@ -93,6 +93,8 @@ class Hostile:
             st.sampled_from((*JSON, *ADDRESSES)),
             st.text(max_size=40),
         )
+        # Making a strategy costs more than drawing from it.
+        self._values: dict[tuple[str, int], SearchStrategy[Any]] = {}
 
     def requests(
         self, descriptor: Descriptor, right: Sequence[Message], mode: Mode
@@ -118,9 +120,15 @@ class Hostile:
 
         return pack()
 
-    @functools.cache  # noqa: B019 - as few of these are made as there are deployments
     def _value(self, field: FieldDescriptor, depth: int) -> SearchStrategy[Any]:
         """Return values of a field, of one item where it is repeated."""
+        key = (field.full_name, depth)
+        if key not in self._values:
+            self._values[key] = self._make_value(field, depth)
+        return self._values[key]
+
+    def _make_value(self, field: FieldDescriptor, depth: int) -> SearchStrategy[Any]:
+        """Make what `_value` returns."""
         kind = field.cpp_type
         if kind == FieldDescriptor.CPPTYPE_MESSAGE:
             assert field.message_type is not None
@@ -143,10 +151,10 @@ class Hostile:
 
     def _texts_of(self, field: FieldDescriptor) -> SearchStrategy[str]:
         """Return texts for a field: any, and more of those that it may take."""
-        rules = field.GetOptions().Extensions[validate_pb2.field].string
-        if rules.pattern:
-            # As strange as its bounds allow.
-            return self._texts | st.from_regex(rules.pattern, fullmatch=True)
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        pattern = rules.string.pattern or rules.repeated.items.string.pattern
+        if pattern:
+            return self._texts | _within(pattern)
         if field.name in JSON_FIELDS:
             return self._texts | st.sampled_from(JSON)
         if field.name == "base_url":
@@ -242,15 +250,17 @@ class Hostile:
         assert field.message_type is not None
         of_keys = field.message_type.fields_by_name["key"]
         of_values = field.message_type.fields_by_name["value"]
-        for key in draw(st.lists(self._value(of_keys, depth), max_size=3)):
+        keys = self._value(of_keys, depth)
+        pattern = field.GetOptions().Extensions[validate_pb2.field].map.keys.string.pattern
+        if pattern:
+            keys = keys | _within(pattern) | st.sampled_from(HEADERS)
+        for key in draw(st.lists(keys, max_size=3)):
             if of_values.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
                 entries[key].CopyFrom(draw(self._value(of_values, depth)))
             else:
-                entries[key] = draw(self._value(of_values, depth))
-        if of_keys.type == FieldDescriptor.TYPE_STRING and draw(st.integers(0, 7)) == 7:
-            for number in range(40):
-                if of_values.type == FieldDescriptor.TYPE_STRING:
-                    entries[f"x-{number}"] = "v"
+                entries[key] = draw(
+                    self._value(of_values, depth) | st.just(of_values.default_value)
+                )
 
     def _torn(self, descriptor: Descriptor, right: Sequence[Message]) -> SearchStrategy[bytes]:
         """Return bytes that are no message, or a strange one."""
@@ -273,6 +283,11 @@ class Hostile:
                 lambda number: _varint(number << 3 | 2) + b"\xff\xff\xff\xff\x0f"
             ),
         )
+
+
+def _within(pattern: str) -> SearchStrategy[str]:
+    """Return texts as strange as a declared pattern allows."""
+    return st.from_regex(pattern, fullmatch=True)
 
 
 def _structs(texts: SearchStrategy[str]) -> SearchStrategy[Struct]:

@@ -66,6 +66,15 @@ ADDRESSES: Final = (
     f"https://{'a' * 64}.invalid/v1",
     f"https://{'a.' * 200}invalid/v1",
 )
+HEADERS: Final = (
+    "authorization",
+    "Content-Length",
+    "content-type",
+    "Host",
+    "transfer-encoding",
+    "X-Api-Key",
+    "-",
+)
 JSON_FIELDS: Final = ("arguments", "data_json", "parameters_json", "schema_json")
 JSON: Final = (
     "null",

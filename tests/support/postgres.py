@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +39,19 @@ STORES = ("credential", "catalog", "health")
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 30.0
+# Changes the user and has the kernel end the program when its parent is killed. In a process
+# of its own: to do so in a child of one that has gRPC's threads is not safe.
+_LAUNCH = """
+import ctypes, os, signal, sys
+user, group = map(int, sys.argv[1:3])
+if user >= 0:
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 # Sorts otherwise than by bytes: what relies on an order has to say so.
 _COLLATION = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
 # Nothing here outlives the machine's next crash.
@@ -164,7 +178,7 @@ class PostgresServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *_ending_with_parent(),
+                    *self._launcher(),
                     str(self._binaries / "postgres"),
                     "-D",
                     str(self.root / "data"),
@@ -176,7 +190,6 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **self._identity(),
             )
         deadline = time.monotonic() + _START_LIMIT_S
         status = self.root / "data" / "postmaster.pid"
@@ -260,19 +273,17 @@ class PostgresServer:
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
         """Run a program of PostgreSQL to its end."""
         return subprocess.run(
-            arguments,
+            [*self._launcher(), *arguments],
             cwd=self.root,
             capture_output=True,
             check=False,
             timeout=_START_LIMIT_S,
-            **self._identity(),
         )
 
-    def _identity(self) -> dict[str, Any]:
-        """Return as whom to run a program."""
-        if self._user is None:
-            return {}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": ()}
+    def _launcher(self) -> list[str]:
+        """Return what runs a program as whom it may run, and ends it with the test run."""
+        identity = (-1, -1) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
+        return [sys.executable, "-ISc", _LAUNCH, *map(str, identity)]
 
     def _signal_all(self, number: int) -> None:
         """Send a signal to the server and to each of its processes."""
@@ -291,16 +302,6 @@ def _unprivileged_user() -> pwd.struct_passwd:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise KeyError("there is no user that PostgreSQL could run as")
-
-
-def _ending_with_parent() -> tuple[str, ...]:
-    """Return what has the kernel end a program when its test run is killed, where there is that.
-
-    It stands before the program's arguments: code of ours in the child of a process with
-    many threads is not safe.
-    """
-    found = shutil.which("setpriv")
-    return () if found is None else (found, "--pdeathsig", "QUIT")
 
 
 def _last_line(path: Path) -> str:

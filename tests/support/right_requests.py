@@ -212,7 +212,7 @@ def _chats(provider: str) -> Iterator[chat_pb2.ChatRequest]:
         tool_choice=message_pb2.ToolChoice(
             mode=message_pb2.ToolChoice.MODE_REQUIRED, allowed=["weather"], parallel=False
         ),
-        sampling=chat_pb2.Sampling(temperature=0.5, top_p=0.5, seed=7, stop=["never"]),
+        sampling=chat_pb2.Sampling(temperature=0.5, seed=7, stop=["never"]),
         max_output_tokens=1_000,
         limits=limits(connect=2, first_token=2, idle=2, attempt=2, total=3),
         disconnect=leaving(0.1),

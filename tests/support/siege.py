@@ -133,8 +133,13 @@ class Siege:
         seconds: float | None = None
         try:
             if method.descriptor.server_streaming:
-                opened: Any = channel.unary_stream(method.path)
-                reading = opened(request, metadata=metadata, timeout=LIMIT_S)
+                reading: Any
+                if method.descriptor.client_streaming:
+                    both: Any = channel.stream_stream(method.path)
+                    reading = both(iter((request,)), metadata=metadata, timeout=LIMIT_S)
+                else:
+                    opened: Any = channel.unary_stream(method.path)
+                    reading = opened(request, metadata=metadata, timeout=LIMIT_S)
                 # What is watched has no end, and soon nothing new.
                 is_watch = method.descriptor.name.startswith("Watch")
                 quiet = _WATCH_QUIET_S if is_watch else _QUIET_S

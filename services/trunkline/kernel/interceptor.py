@@ -111,7 +111,11 @@ class Interceptor:
                 if policy.has_bounds:
                     bounds.check(request)
                 admission.take(call)
-                written = _serialize(await inner(request, context))
+                message = await inner(request, context)
+                if message is None and context.code():
+                    # A servicer that is not ours told gRPC itself how it failed.
+                    return b""
+                written = _serialize(message)
                 if call.failure is not None:
                     raise call.failure
                 return written

@@ -52,6 +52,13 @@ class Readiness(health_pb2_grpc.HealthServicer):
             raise NotFound("SERVICE_NOT_FOUND", "There is no such service here.")
         return Response(status=state)
 
+    async def List(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        """Answer once for every service here, as a `HealthListResponse`."""
+        del request, context
+        return health_pb2.HealthListResponse(  # type: ignore[attr-defined] # the stubs are older
+            statuses={name: Response(status=state) for name, state in self._states.items()}
+        )
+
     async def Watch(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Response]:

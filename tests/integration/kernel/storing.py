@@ -168,11 +168,6 @@ async def holds_no_transaction(kept: Database) -> bool:
         return int((await session.exec(open_ones)).scalar_one()) == 0  # type: ignore[call-overload] # typed for SQLModel's select
 
 
-def is_protected() -> Any:
-    """Return the query for whether a connection to PostgreSQL speaks TLS."""
-    return sqlalchemy_text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-
-
 def listening_processes() -> Any:
     """Return the query for the server's processes that serve connections which listen."""
     return sqlalchemy_text(f"SELECT pid FROM pg_stat_activity WHERE {_LISTENS}")

@@ -176,6 +176,16 @@ async def test_health_tells_everybody_of_every_service(bed: Bed) -> None:
     assert failure.code is grpc.StatusCode.NOT_FOUND
 
 
+async def test_health_of_every_service_is_listed(bed: Bed) -> None:
+    """By `List` of grpc.health.v1, which generated stubs of this language may not know yet."""
+    listing: Any = bed.channel.unary_unary("/grpc.health.v1.Health/List")
+    answer = health_pb2.HealthListResponse.FromString(  # type: ignore[attr-defined] # as above
+        await listing(b"", timeout=LIMIT_S)
+    )
+    states = {name: each.status for name, each in answer.statuses.items()}
+    assert states[""] == states[INFERENCE] == SERVING
+
+
 async def test_health_is_watched_into_the_drain(bed: Bed) -> None:
     """Each watcher hears of the change, also one whose service is not here."""
     watchers = {
@@ -311,3 +321,13 @@ async def test_a_socket_may_lie_under_any_name(tmp_path: Path, name: str) -> Non
         access = access_pb2_grpc.AccessServiceStub(channels["health"])
         (message,) = await read_all(access.WatchAccess(access_pb2.WatchAccessRequest()))
         assert message.revision == 7
+
+
+async def test_channelz_of_what_is_not_there_is_not_found(bed: Bed) -> None:
+    """It tells gRPC itself so and answers nothing, which is no fault of ours."""
+    stub: Any = channelz_pb2_grpc.ChannelzStub(bed.channel)
+    for call in (
+        stub.GetServer(channelz_pb2.GetServerRequest(server_id=-1), metadata=ANN, timeout=LIMIT_S),
+        stub.GetSocket(channelz_pb2.GetSocketRequest(), metadata=ANN, timeout=LIMIT_S),
+    ):
+        assert await call.code() is grpc.StatusCode.NOT_FOUND

@@ -3,19 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
+import contextlib
+import ssl
+import struct
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from integration.kernel import storing
-from integration.kernel.listening import LIMIT_S
 from integration.kernel.opening import database_name, refused
-from support.certificates import make_authority, write
+from support.certificates import Files, make_authority, write
 from support.postgres import PASSWORD_IN_URL, USER, PostgresServer
+
+# Eight bytes long, and the number that asks for TLS.
+_SSL_REQUEST = struct.pack("!II", 8, 80_877_103)
+
+
+class TlsFront:
+    """Speaks TLS in front of a server, which may be built without it.
+
+    https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
+
+    Args:
+        server: what lies behind it.
+        files: its certificate.
+
+    Attributes:
+        port: on 127.0.0.1.
+        protected: how many connections spoke TLS.
+    """
+
+    def __init__(self, server: PostgresServer, files: Files) -> None:
+        self._socket = server.socket_dir / f".s.PGSQL.{server.port}"
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(files.chain, files.key)
+        self.port = 0
+        self.protected = 0
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Self]:
+        """Listen."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one connection, which has to ask for TLS."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            assert await reader.readexactly(len(_SSL_REQUEST)) == _SSL_REQUEST
+            writer.write(b"S")
+            await writer.start_tls(self._context)
+            self.protected += 1
+            inner_reader, inner_writer = await asyncio.open_unix_connection(self._socket)
+            await asyncio.gather(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
+        writer.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until nothing does."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +80,29 @@ class Protected:
     """A server that speaks TLS on 127.0.0.1.
 
     Attributes:
+        front: what speaks it.
         url: of a database, without a query.
         roots: file of what vouches for its certificate.
         others: file of what vouches for others.
     """
 
+    front: TlsFront
     url: str
     roots: Path
     others: Path
 
 
-async def wait_for_tls(postgres: PostgresServer, wanted: str) -> None:
-    """Wait until the server has read its settings again."""
-    async with asyncio.timeout(LIMIT_S):
-        while (await postgres.run("SHOW ssl"))[0][0] != wanted:
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def protected(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Protected]:
-    """The test server while it speaks TLS, and a database of the notes."""
+    """A server that speaks TLS, and a database of the notes."""
     server = write(make_authority(), tmp_path / "server", ["127.0.0.1"])
     others = write(make_authority(), tmp_path / "other", ["127.0.0.1"])
-    owner = (postgres.root / "data").stat()
-    for name, file in (("server.crt", server.chain), ("server.key", server.key)):
-        path = postgres.root / "data" / name
-        path.write_bytes(file.read_bytes())
-        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        os.chown(path, owner.st_uid, owner.st_gid)
-    await postgres.run("ALTER SYSTEM SET ssl = on")
-    await postgres.run("SELECT pg_reload_conf()")
-    await wait_for_tls(postgres, "on")
-    async with postgres.database(storing.NOTES_TEMPLATE) as url:
-        yield Protected(postgres.tcp_url(database_name(url)), server.authority, others.authority)
-    await postgres.run("ALTER SYSTEM RESET ssl")
-    await postgres.run("SELECT pg_reload_conf()")
-    await wait_for_tls(postgres, "off")
+    async with (
+        TlsFront(postgres, server).listening() as front,
+        postgres.database(storing.NOTES_TEMPLATE) as url,
+    ):
+        outside = f"postgresql://{USER}@127.0.0.1:{front.port}/{database_name(url)}"
+        yield Protected(front, outside, server.authority, others.authority)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +117,11 @@ async def protected(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[P
 async def test_tls_is_asked_for_as_libpq_spells_it(
     tmp_path: Path, protected: Protected, query: str
 ) -> None:
-    """And the server sees it."""
+    """And all that is sent goes by it."""
     kept = storing.shared_database(tmp_path, protected.url + query.format(roots=protected.roots))
     await kept.open()
-    async with kept.read() as session:
-        seen = await session.exec(storing.is_protected())
-        assert seen.scalar_one() is True
+    assert await storing.texts(kept) == []
+    assert protected.front.protected >= 2
     await kept.close()
 
 
