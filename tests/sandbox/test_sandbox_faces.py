@@ -19,8 +19,11 @@ from trunkline.sandbox.faults import Trouble
 from trunkline.sandbox.models import ROWS, list_names
 from trunkline.sandbox.server import Sandbox
 
-SILENCE = 0.3
+SILENCE = 0.6
 """How long nothing must come before a sandbox is taken for silent, in seconds."""
+
+SILENT = ("stall-after-20", "no-first-token", "silent")
+"""Models that fall silent; all others are waited for."""
 
 OTHERS = FACES[1:]
 

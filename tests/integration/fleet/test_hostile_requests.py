@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis.strategies import SearchStrategy
 
 from support import matrix
@@ -19,8 +19,10 @@ from support.siege import Siege
 pytestmark = pytest.mark.timeout(600 if matrix.is_full() else 120)
 
 _MATRIX = "hostile-requests"
-# The first example of each cell is the simplest one: an empty request.
-_EXAMPLES = 80 if matrix.is_full() else 3
+# Of each cell, the first of which is the simplest one: an empty request.
+_EXAMPLES = 3
+_MORE_BY_FIELD = 20
+_MOST_FIELDS = 9
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,7 @@ def _send(siege: Siege, identity: str, method: Method, requests: SearchStrategy[
     """Send requests of one kind in somebody's name."""
 
     @settings(
-        # Of who is refused before the request is read, one says as much as a hundred.
-        max_examples=_EXAMPLES if reaches(identity, method) else 1,
+        max_examples=_count_examples(identity, method),
         deadline=None,
         database=None,
         print_blob=True,
@@ -68,6 +69,17 @@ def _send(siege: Siege, identity: str, method: Method, requests: SearchStrategy[
     )
     @given(request=requests)
     def send(request: Wire) -> None:
+        note(f"{method} as {identity}")
         siege.call(identity, method, request.data)
 
     send()
+
+
+def _count_examples(identity: str, method: Method) -> int:
+    """Return how many requests of one kind are sent: in a full run more for more fields."""
+    if not reaches(identity, method):
+        # Who is refused before the request is read, is so whatever it holds.
+        return 1
+    if not matrix.is_full():
+        return _EXAMPLES
+    return _MORE_BY_FIELD * (1 + min(len(method.descriptor.input_type.fields), _MOST_FIELDS))
