@@ -183,12 +183,16 @@ class Deployment:
         """The state of providers, on the public listener."""
         return self._stubs.health
 
+    def open_stubs(self) -> Stubs:
+        """Return the services as another client calls them, on a connection of its own."""
+        return Stubs(self.suite.address)
+
     async def start(self, *names: str) -> None:
         """Start the suite, or some of its services."""
         suite = Suite(self.source, names or tuple(SERVICES))
         await suite.start()
         self.suite = suite
-        self._stubs = Stubs(suite.address)
+        self._stubs = self.open_stubs()
 
     async def stop(self) -> None:
         """Stop the suite at once; the directories and the sandbox stay."""

@@ -137,7 +137,7 @@ class Fleet(Deployment):
             for name in names or SERVICES:
                 await self.members[name].serving()
         if all(member.address for member in self.members.values()):
-            self._stubs = self.stubs()
+            self._stubs = self.open_stubs()
 
     async def stop(self) -> None:
         """Stop the processes; the directories and the sandbox stay."""
@@ -160,8 +160,8 @@ class Fleet(Deployment):
         await member.start()
         await member.serving()
 
-    def stubs(self) -> FleetStubs:
-        """Return stubs of every service, each on a channel of its own."""
+    def open_stubs(self) -> FleetStubs:
+        """Return the services as another client calls them, each on a connection of its own."""
         return FleetStubs({name: self.channel_to(name) for name in SERVICES})
 
     def channel_to(self, service: str) -> grpc.aio.Channel:

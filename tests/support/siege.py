@@ -21,6 +21,7 @@ from support.right_requests import Surroundings
 from trunkline.catalog.provider_types import SERVED_FORMATS
 from trunkline.catalog.v1 import provider_pb2
 from trunkline.credential.v1 import save_pb2
+from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.channel import connect
 
 T = TypeVar("T")
@@ -119,9 +120,13 @@ class Siege:
 
     def chat(self) -> None:
         """Chat as somebody who has nothing to do with all this; it must go well."""
-        request = ask(f"{_STEADY}/ok")
-        work = self.deployment.inference.Chat(request, metadata=self._bystander.metadata)
-        assert self.run(_wait(work)).completed.HasField("message")
+        assert self.run(self._chat()).completed.HasField("message")
+
+    async def _chat(self) -> chat_pb2.ChatResponse:
+        """Chat as the bystander."""
+        return await self.deployment.inference.Chat(
+            ask(f"{_STEADY}/ok"), metadata=self._bystander.metadata, timeout=LIMIT_S
+        )
 
     async def _call(
         self, identity: str, method: Method, request: bytes, instead: Metadata | None
@@ -257,8 +262,3 @@ def _is_near(host: Any) -> bool:
         return ipaddress.ip_address(text.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-async def _wait(call: Any) -> Any:
-    """Wait for an answer."""
-    return await asyncio.wait_for(call, LIMIT_S)

@@ -33,11 +33,15 @@ MODELS = (
 )
 
 
-# The files whose tests share a deployment.
+def _shares_a_deployment(text: str) -> bool:
+    """Tell whether a file's tests share a deployment, and look into no process of it."""
+    return "deployment: Deployment" in text and "deployment.suite" not in text
+
+
 _FILES = sorted(
     path.stem
     for path in Path(__file__).parent.glob("test_*.py")
-    if "deployment: Deployment" in path.read_text()
+    if _shares_a_deployment(path.read_text())
 )
 _CHOSEN = matrix.cells(
     "chats-on-processes", product(_FILES, (Shape.FOUR, Shape.FOUR_SECURE)), sample=2

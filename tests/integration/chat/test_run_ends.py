@@ -17,7 +17,7 @@ from support.chats import (
     run_id_of,
     stream,
 )
-from support.deployment import Deployment, Stubs, eventually
+from support.deployment import Deployment, eventually
 from trunkline.inference.v1 import run_pb2
 from trunkline.sandbox.sightings import State
 
@@ -60,13 +60,13 @@ async def test_cancel_of_a_run_that_ended_changes_nothing(deployment: Deployment
 @pytest.mark.parametrize("how", ["cancel", "connection"])
 async def test_run_that_nobody_reads_ends_after_its_grace(deployment: Deployment, how: str) -> None:
     """The last reader leaves: after the grace, and not before, the socket is closed."""
-    other = Stubs(deployment.suite.address)
+    other = deployment.open_stubs()
     channel = deployment.channel if how == "cancel" else other.channel
     begun = await begin(deployment, channel=channel, disconnect=leaving(0.3))
     left = time.monotonic()
     if how == "cancel":
         begun.call.cancel()
-    await other.channel.close()
+    await other.close()
     assert await begun.sighting.ended(1.3) is State.CLIENT_CLOSED
     assert time.monotonic() - left >= 0.29
     failure = (await resume(deployment, begun.run_id)).failed

@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -108,13 +109,16 @@ class Administration(RuleBasedStateMachine):
         """Probe a provider."""
         self._call(health_service_pb2.CheckNowRequest(provider=self._names[place]))
 
+    # Of a provider that is not there, it is waited for a while whether it comes.
+    @precondition(lambda self: self._there)
     @rule(place=_PLACES, good=st.booleans(), allow_unverified=st.booleans())
     def save_key(self, place: int, good: bool, allow_unverified: bool) -> None:
         """Save a key, or one that is refused."""
+        there = sorted(self._there)
         key = self._siege.around.api_key if good else Sandbox.REVOKED_KEY
         self._call(
             save_pb2.SaveApiKeyRequest(
-                provider=self._names[place], api_key=key, allow_unverified=allow_unverified
+                provider=there[place % len(there)], api_key=key, allow_unverified=allow_unverified
             )
         )
 
