@@ -12,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support import matrix
 from support.canary import ArgumentWatch, find_leaks, holds_canary
@@ -20,6 +21,10 @@ from support.canary import ArgumentWatch, find_leaks, holds_canary
 def pytest_configure() -> None:
     """Choose the seed of the samples, before workers start and tests are collected."""
     matrix.choose_seed()
+    # How long an example takes says more about the machine than about the code.
+    settings.register_profile("sampled", max_examples=30, deadline=None)
+    settings.register_profile("whole", max_examples=300, deadline=None)
+    settings.load_profile("whole" if matrix.is_full() else "sampled")
 
 
 def pytest_report_header() -> str:
@@ -47,14 +52,17 @@ def pytest_runtest_makereport(
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin to watch the arguments of this session's processes."""
-    watch = ArgumentWatch()
-    watch.start()
-    session.config.stash[_WATCH] = watch
+    # A worker's processes are descendants of the one that the run was started as.
+    if not hasattr(session.config, "workerinput"):
+        watch = ArgumentWatch()
+        watch.start()
+        session.config.stash[_WATCH] = watch
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Search what the session wrote; a leak fails it."""
-    seen = session.config.stash[_WATCH].stop()
+    watch = session.config.stash.get(_WATCH, None)
+    seen = watch.stop() if watch is not None else []
     factory = getattr(session.config, "_tmp_path_factory", None)
     base: Path | None = getattr(factory, "_basetemp", None)
     leaks = [*seen, *(find_leaks(base) if base is not None else ())]

@@ -9,20 +9,19 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from trunkline.catalog.app import CatalogService
+from trunkline.configuration import SETTINGS
 from trunkline.credential.app import CredentialService
-from trunkline.credential.settings import CredentialSettings
 from trunkline.health.app import HealthService
 from trunkline.inference.app import InferenceService
-from trunkline.inference.settings import InferenceSettings
 from trunkline.kernel.certificates import Certificates
 from trunkline.kernel.clock import Clock, SystemClock
-from trunkline.kernel.database import Database, DatabaseSettings
+from trunkline.kernel.database import Database
 from trunkline.kernel.interceptor import Interceptor
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.network import NetworkSettings
 from trunkline.kernel.server import AddressInUse, Listener, stop_all
 from trunkline.kernel.service import Service, Surroundings, WatchedView
-from trunkline.kernel.settings import ProcessSettings, Settings, Source
+from trunkline.kernel.settings import ProcessSettings, Source
 from trunkline.process.servicer import ProcessServicer
 from trunkline.process.v1 import process_pb2, process_pb2_grpc
 from trunkline.views.access import AccessView
@@ -36,14 +35,6 @@ SERVICES: dict[str, Callable[[Surroundings], Service]] = {
     "health": HealthService,
     "inference": InferenceService,
 }
-SETTINGS: tuple[type[Settings], ...] = (
-    ProcessSettings,
-    NetworkSettings,
-    DatabaseSettings,
-    CredentialSettings,
-    InferenceSettings,
-)
-
 _TICK_S = 0.5
 
 

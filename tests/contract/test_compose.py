@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from trunkline.configuration import SETTINGS
 from trunkline.kernel.network import NetworkSettings
 from trunkline.kernel.settings import Source
-from trunkline.suite import SERVICES, SETTINGS
+from trunkline.suite import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,7 @@ from support.postgres import SERVICES, PostgresServer, Template
 
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 _MATRIX = "services-on-postgresql"
-_SAMPLE = 24
+_SAMPLE = 16
 
 
 def pytest_configure(config: pytest.Config) -> None:

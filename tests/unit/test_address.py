@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yarl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.kernel.address import (
@@ -316,7 +316,6 @@ def normal_form_of(text: str) -> BaseUrl | None:
         return None
 
 
-@settings(deadline=None, max_examples=500)
 @given(ADDRESSES)
 def test_any_text_is_refused_or_has_a_stable_normal_form(text: str) -> None:
     """Any text is refused or has a normal form that reads as itself, with the same origin."""
@@ -332,7 +331,6 @@ def test_any_text_is_refused_or_has_a_stable_normal_form(text: str) -> None:
     assert 1 <= url.port <= 65535
 
 
-@settings(deadline=None, max_examples=500)
 @given(ADDRESSES)
 def test_http_libraries_read_the_same_host_and_port(text: str) -> None:
     """The libraries that connect see the host and port that were checked."""

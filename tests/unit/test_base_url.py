@@ -7,7 +7,7 @@ decision 10 on private networks.
 from dataclasses import fields
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.catalog.recognition import RECOGNISED, UNRECOGNISED, Recognition, recognise
@@ -371,7 +371,6 @@ def test_recognised_host_is_cleaned_like_any_other(host: str) -> None:
     assert cleaned.format_hint is Format.ANTHROPIC
 
 
-@settings(deadline=None, max_examples=400)
 @given(st.one_of(PASTED, st.text(max_size=40)), st.booleans())
 def test_cleaning_only_ever_refuses_and_is_done_once(text: str, private_allowed: bool) -> None:
     """Any text is refused or cleaned, and cleaning the result again changes nothing."""

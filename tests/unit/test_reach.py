@@ -7,7 +7,7 @@ link-local and metadata addresses.
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.kernel.address import AddressRefused, AddressRule, check_url, parse_base_url
@@ -173,7 +173,6 @@ def test_rule_for_a_users_own_base_url(text: str, rule: str | None) -> None:
     assert refusal_of(text, private_allowed=False) == rule
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.ip_addresses(v=6))
 def test_public_ipv6_address_is_one_that_iana_gave_out(address: IPv6Address) -> None:
     """Nothing outside of global unicast space is taken for public, but what carries IPv4."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.kernel.address import (
@@ -110,7 +110,6 @@ def test_addresses_of_this_machine_are_loopback() -> None:
     assert all(classify_host(address) is Reach.LOOPBACK for address in found)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.ip_addresses(), st.sampled_from(Scheme), st.booleans())
 def test_address_is_judged_alike_when_given_and_when_resolved(
     address: IPv4Address | IPv6Address, scheme: Scheme, private_allowed: bool

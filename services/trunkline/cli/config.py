@@ -23,8 +23,8 @@ def config(
 
     Secrets show as (set).
     """
+    from trunkline.configuration import SETTINGS
     from trunkline.kernel.settings import Source, describe
-    from trunkline.suite import SETTINGS
 
     source = Source.read()
     source.check_names(SETTINGS)

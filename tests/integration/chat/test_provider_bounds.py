@@ -15,7 +15,7 @@ from support.crude_provider import CrudeProvider
 from support.deployment import Deployment
 from support.forward_proxy import ForwardProxy
 from trunkline.kernel.settings import SettingsError, describe
-from trunkline.suite import SETTINGS
+from trunkline.configuration import SETTINGS
 
 # Of the kind that plain http may be used for; nobody here has it.
 LAN = "10.77.77.77"

@@ -13,7 +13,7 @@ from support.fleet import SERVICES, Shape, make_fleet
 ORDERS = matrix.cells(
     "start-orders",
     product((Shape.FOUR, Shape.FOUR_SECURE), permutations(SERVICES)),
-    sample=2,
+    sample=1,
 )
 
 

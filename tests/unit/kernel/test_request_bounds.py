@@ -9,7 +9,7 @@ import protovalidate
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.credential.v1 import access_pb2, save_pb2
@@ -94,7 +94,6 @@ _CHATS = st.builds(
 )
 
 
-@settings(max_examples=300)
 @given(st.lists(_CHATS, min_size=1, max_size=6))
 def test_a_verdict_is_never_given_to_another_request(requests: list[chat_pb2.ChatRequest]) -> None:
     """What is remembered of right requests says nothing of those that only resemble them."""

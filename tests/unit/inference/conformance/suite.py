@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from google.protobuf import json_format
 
+from support import matrix
 from trunkline.inference.adapters.adapter import Adapter, Decoder, Ending, ProviderFailed, Target
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, result_pb2
@@ -23,6 +24,9 @@ MAX_EVENT = 256 * 1024
 HELLO = json_format.ParseDict(
     {"messages": [{"role": "ROLE_USER", "content": [{"text": "Hello"}]}]}, chat_pb2.ChatRequest()
 )
+
+_SMALL = 3000
+_SAMPLED_CUTS = 40
 
 MINTED = "minted"
 """Stands for a call id that the service made up."""
@@ -144,6 +148,21 @@ def check(adapter: Adapter, case: Case, cuts: Iterable[int] = ()) -> None:
         assert failure.kind == expected.kind, failure
         assert expected.says in failure.message
         assert failure.reply.code == expected.code
+
+
+def check_cuts(adapter: Adapter, case: Case) -> None:
+    """Feed a case in two reads, cut at every place; the sampled run cuts it at some.
+
+    Args:
+        adapter: under test.
+        case: what to feed; one of over 3,000 bytes is cut at 100 places in any run.
+    """
+    step = 1 if len(case.body) <= _SMALL else len(case.body) // 100
+    every = range(1, len(case.body), step)
+    places = matrix.cells(f"{adapter.format}: {case.name}", every, sample=_SAMPLED_CUTS)
+    for place in places:
+        check(adapter, case, [place])
+    matrix.ran("conformance-cuts", len(places))
 
 
 def split(body: bytes, cuts: Iterable[int]) -> list[bytes]:
