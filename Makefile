@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 GRPCURL_VERSION := v1.9.3
 
+# Where it is set, every process of ours would compile what was changed, again and again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up test test-full check compose-test format generate bench tools clean
 

@@ -8,6 +8,7 @@ runs. Matrices are sampled by a seed that is printed, or run whole and counted.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from hypothesis import settings
 
 from support import matrix
 from support.canary import ArgumentWatch, find_leaks, holds_canary
+
+# Tests that take their time, and how many cases of a table all of them run at least.
+_SLOW = ("tests/integration/", "tests/sandbox/")
+_FEW = 4
 
 
 def pytest_configure() -> None:
@@ -32,6 +37,25 @@ def pytest_report_header() -> str:
     if matrix.is_full():
         return "matrices: whole"
     return f"matrices: sampled, {matrix.SEED}={matrix.choose_seed()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out half of the cases of each longer table, where tests take their time."""
+    if matrix.is_full() or config.args != config.getini("testpaths"):
+        return
+    tables: defaultdict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if item.nodeid.startswith(_SLOW):
+            tables[item.nodeid.partition("[")[0]].append(item.nodeid)
+    chosen: set[str] = set()
+    for name, cases in tables.items():
+        most = max(_FEW, len(cases) // 2)
+        # By name: a worker may have them in another order, and must choose the same.
+        chosen.update(matrix.cells(name, sorted(cases), sample=most))
+    gone = [each for each in items if each.nodeid.startswith(_SLOW) and each.nodeid not in chosen]
+    config.hook.pytest_deselected(items=gone)
+    left_out = set(gone)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import grpc
 import pytest
 
 from support.deployment import Deployment, Stubs
+from support.ports import free_ports
 from support.postgres import PostgresServer
 from support.process import environment, run
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
@@ -262,14 +262,3 @@ def _secure(folder: Path, service: str, ports: Mapping[str, int]) -> dict[str, s
             if name != service
         },
     }
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """Return ports that nothing listened on a moment ago."""
-    with contextlib.ExitStack() as stack:
-        ports = []
-        for _ in range(count):
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(int(probe.getsockname()[1]))
-        return ports

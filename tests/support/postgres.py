@@ -11,10 +11,8 @@ import contextlib
 import itertools
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +28,7 @@ import asyncpg  # type: ignore[import-untyped] # it ships no types
 from pydantic import SecretStr
 
 import trunkline
+from support.ports import free_ports
 from trunkline.kernel.database import DatabaseSettings, choose_database
 
 USER = "trunkline"
@@ -125,7 +124,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="tl-pg-"))
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self._binaries = find_binaries()
         # PostgreSQL refuses to run as root.
         self._user = _unprivileged_user() if os.geteuid() == 0 else None
@@ -310,15 +309,3 @@ def _last_line(path: Path) -> str:
         return path.read_text().rstrip().rpartition("\n")[2]
     except OSError:
         return ""
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens on, and that no connection is given by the kernel.
-
-    A server that is stopped for a while finds it free again.
-    """
-    while True:
-        port = random.SystemRandom().randrange(10_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

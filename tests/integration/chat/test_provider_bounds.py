@@ -14,8 +14,8 @@ from support.chats import Failure, ask, kind_name, limits, read, refused, stream
 from support.crude_provider import CrudeProvider
 from support.deployment import Deployment
 from support.forward_proxy import ForwardProxy
-from trunkline.kernel.settings import SettingsError, describe
 from trunkline.configuration import SETTINGS
+from trunkline.kernel.settings import SettingsError, describe
 
 # Of the kind that plain http may be used for; nobody here has it.
 LAN = "10.77.77.77"

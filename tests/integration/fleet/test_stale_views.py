@@ -12,7 +12,8 @@ import pytest_asyncio
 from support.chats import ask, failure_of
 from support.cuttable_line import CuttableLine
 from support.deployment import Deployment, Token, eventually
-from support.fleet import FleetStubs, free_ports
+from support.fleet import FleetStubs
+from support.ports import free_ports
 from trunkline.credential.v1 import access_pb2, save_pb2
 from trunkline.kernel.authority import Authority, certificate_pem, write_private, write_public
 from trunkline.kernel.clock import SystemClock
