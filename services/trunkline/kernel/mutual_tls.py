@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -45,16 +46,34 @@ def server_credentials(certificates: Certificates) -> grpc.ServerCredentials:
     With an authority, clients have to show a certificate of it.
     """
 
+    lock = threading.Lock()
+    given = certificates.version
+
     def configure() -> Any:
-        """Return the configuration of one handshake; called in gRPC's own threads."""
+        """Return the configuration that holds now."""
         bundle = certificates.bundle
         return grpc.ssl_server_certificate_configuration(
             [(bundle.key, bundle.chain)], bundle.authority
         )
 
+    def configure_anew() -> Any:
+        """Return what has changed, once; None: nothing. Called in gRPC's own threads.
+
+        gRPC frees what it had when it is given another, though a handshake of another
+        thread may be about to use it (https://github.com/grpc/grpc/issues/36693): so it is
+        given one for each renewal, and not for each handshake.
+        """
+        nonlocal given
+        with lock:
+            version = certificates.version
+            if version == given:
+                return None
+            given = version
+        return configure()
+
     return grpc.dynamic_ssl_server_credentials(
         configure(),
-        configure,
+        configure_anew,
         require_client_authentication=certificates.bundle.authority is not None,
     )
 

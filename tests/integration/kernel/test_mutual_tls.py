@@ -214,20 +214,23 @@ async def test_an_authority_can_be_exchanged_without_a_restart(bed: Bed, tmp_pat
         assert await who(channel) == "inference"
 
 
-async def test_many_handshakes_during_renewals_all_find_a_certificate(bed: Bed) -> None:
-    """The server asks for one in threads of its own."""
+async def test_many_handshakes_at_once_find_the_certificate_of_each_renewal(bed: Bed) -> None:
+    """The server asks for one in threads of its own, and is given a new one once.
+
+    None is under way while the first one after a renewal takes it over: gRPC may crash then
+    (https://github.com/grpc/grpc/issues/36693), and did when each had one made for it.
+    """
     client = bed.client("inference")
 
     async def call() -> str:
         async with bed.channel(client) as channel:
             return await who(channel)
 
-    calls = [asyncio.create_task(call()) for _ in range(40)]
-    for _ in range(5):
-        await asyncio.sleep(0.01)
+    for _ in range(3):
+        assert await asyncio.gather(*(call() for _ in range(40))) == ["inference"] * 40
         write_service(bed.authority, bed.files.chain.parent, "catalog")
         assert bed.certificates.refresh()
-    assert await asyncio.gather(*calls) == ["inference"] * 40
+        assert await call() == "inference"
 
 
 async def test_a_public_listener_asks_for_no_certificate(tmp_path: Path) -> None:
