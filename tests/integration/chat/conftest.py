@@ -6,6 +6,7 @@ four processes too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
@@ -35,7 +36,8 @@ MODELS = (
 
 def _shares_a_deployment(text: str) -> bool:
     """Tell whether a file's tests share a deployment, and look into no process of it."""
-    return "deployment: Deployment" in text and "deployment.suite" not in text
+    is_asked_for = re.search(r"def test_\w+\([^)]*\bdeployment: Deployment", text)
+    return is_asked_for is not None and "deployment.suite" not in text
 
 
 _FILES = sorted(
