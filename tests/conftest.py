@@ -40,7 +40,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out half of the cases of each longer table, where tests take their time."""
+    """Leave out two of three cases of each longer table, where tests take their time."""
     if matrix.is_full() or config.args != config.getini("testpaths"):
         return
     tables: defaultdict[str, list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tables[item.nodeid.partition("[")[0]].append(item.nodeid)
     chosen: set[str] = set()
     for name, cases in tables.items():
-        most = max(_FEW, len(cases) // 2)
+        most = max(_FEW, len(cases) // 3)
         # By name: a worker may have them in another order, and must choose the same.
         chosen.update(matrix.cells(name, sorted(cases), sample=most))
     gone = [each for each in items if each.nodeid.startswith(_SLOW) and each.nodeid not in chosen]
