@@ -22,7 +22,7 @@ from trunkline.inference.adapters.anthropic.usage import read_usage, update_usag
 from trunkline.inference.adapters.anthropic.words import read_words
 from trunkline.inference.adapters.bodies import Body, Head
 from trunkline.inference.adapters.failures import broken
-from trunkline.inference.adapters.losses import passed_over
+from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.framing import FrameTooLong, SseFrames
@@ -39,9 +39,8 @@ class StreamDecoder:
     __slots__ = (
         "_answer",
         "_frames",
+        "_gaps",
         "_head",
-        "_may_skip",
-        "_skipped",
         "_target",
         "_usage",
         "complete",
@@ -54,9 +53,7 @@ class StreamDecoder:
         self._target = target
         self._answer = _answer(target, request)
         self._frames = SseFrames()
-        # A document with a hole in it may still be JSON, and say something else.
-        self._may_skip = not request.HasField("response_format")
-        self._skipped = False
+        self._gaps = Gaps(target, request, read_words, in_stream)
         self._usage: Json = {}
         self._head = Head()
 
@@ -98,7 +95,7 @@ class StreamDecoder:
         if not self.finished:
             raise self._head.unfinished(self._target, read_words, in_stream)
         usage = read_usage(self._usage) if self._usage else None
-        return self._answer.ending(usage, (passed_over(),) if self._skipped else ())
+        return self._answer.ending(usage, self._gaps.losses)
 
     def _other(self, event: Event, delta: Delta | None, frame: bytes, drafts: Drafts) -> None:
         """Take in an event that says no more of a block."""
@@ -107,7 +104,7 @@ class StreamDecoder:
             case "content_block_start":
                 answer.begin(event.index or 0, event.content_block, drafts)
             case "content_block_stop":
-                if not answer.stop(event.index or 0, drafts) and self._skipped:
+                if not answer.stop(event.index or 0, drafts) and self._gaps.skipped:
                     # What was passed over began a block, such as a call without arguments.
                     raise broken(self._target, "ends a block that never began")
             case "message_start":
@@ -146,12 +143,7 @@ class StreamDecoder:
         """Pass over a frame that is no event, when that may be done."""
         if not frame.strip():
             return
-        words = read_words(frame)
-        if words is not None:
-            raise in_stream(self._target, words, frame)
-        if self._skipped or not self._may_skip or self._answer.fragile:
-            raise broken(self._target, "cannot be decoded", frame)
-        self._skipped = True
+        self._gaps.pass_over(frame, fragile=self._answer.fragile)
 
 
 class WholeDecoder:

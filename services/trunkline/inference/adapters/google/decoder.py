@@ -14,12 +14,12 @@ import msgspec
 from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
 from trunkline.inference.adapters.bodies import Body, Head
 from trunkline.inference.adapters.failures import broken
+from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.google.answer import Answer
 from trunkline.inference.adapters.google.chunks import Candidate, Chunk, decode, is_plain
 from trunkline.inference.adapters.google.errors import blocked, in_stream
 from trunkline.inference.adapters.google.usage import read_usage
 from trunkline.inference.adapters.google.words import read_words
-from trunkline.inference.adapters.losses import passed_over
 from trunkline.inference.adapters.values import load
 from trunkline.inference.adapters.words import Words
 from trunkline.inference.drafts import Drafts
@@ -53,9 +53,8 @@ class StreamDecoder:
     __slots__ = (
         "_answer",
         "_frames",
+        "_gaps",
         "_head",
-        "_may_skip",
-        "_skipped",
         "_target",
         "_usage",
         "complete",
@@ -68,9 +67,7 @@ class StreamDecoder:
         self._target = target
         self._answer = _answer(target, request)
         self._frames = SseFrames()
-        # A document with a hole in it may still be JSON, and say something else.
-        self._may_skip = not request.HasField("response_format")
-        self._skipped = False
+        self._gaps = Gaps(target, request, read_words, in_stream)
         self._usage = msgspec.Raw()
         self._head = Head()
 
@@ -122,7 +119,7 @@ class StreamDecoder:
         """Say how the answer ended; see `Decoder.end`."""
         if not self.finished:
             raise self._unfinished()
-        return self._answer.ending(_usage(self._usage), (passed_over(),) if self._skipped else ())
+        return self._answer.ending(_usage(self._usage), self._gaps.losses)
 
     def _finish(self, candidate: Candidate, chunk: Chunk, frame: bytes) -> None:
         """Take in the finish reason, when it is one."""
@@ -144,13 +141,8 @@ class StreamDecoder:
         """Pass over a frame that is no chunk, when that may be done."""
         if self.finished or not frame.strip():
             return
-        words = read_words(frame)
-        if words is not None:
-            raise in_stream(self._target, words, frame)
         # A thought may have lost its signature, and a call its sibling.
-        if self._skipped or not self._may_skip or not self._answer.is_plain:
-            raise broken(self._target, "cannot be decoded", frame)
-        self._skipped = True
+        self._gaps.pass_over(frame, fragile=not self._answer.is_plain)
 
     def _unfinished(self) -> ProviderFailed:
         """Return the failure of a body that ended too early."""

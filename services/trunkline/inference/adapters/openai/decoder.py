@@ -13,7 +13,7 @@ from typing import Final
 from trunkline.inference.adapters.adapter import Ending, Target
 from trunkline.inference.adapters.bodies import Body, Head
 from trunkline.inference.adapters.failures import broken
-from trunkline.inference.adapters.losses import passed_over
+from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.openai.answer import Answer
 from trunkline.inference.adapters.openai.chunks import Chunk, decode, is_plain
 from trunkline.inference.adapters.openai.errors import in_stream
@@ -41,9 +41,8 @@ class StreamDecoder:
     __slots__ = (
         "_answer",
         "_frames",
+        "_gaps",
         "_head",
-        "_may_skip",
-        "_skipped",
         "_target",
         "_usage",
         "complete",
@@ -56,9 +55,7 @@ class StreamDecoder:
         self._target = target
         self._answer = _answer(target, request)
         self._frames = SseFrames()
-        # A document with a hole in it may still be JSON, and say something else.
-        self._may_skip = not request.HasField("response_format")
-        self._skipped = False
+        self._gaps = Gaps(target, request, read_words, in_stream)
         self._usage: Json | None = None
         self._head = Head()
 
@@ -113,7 +110,7 @@ class StreamDecoder:
         if not self.finished:
             raise self._head.unfinished(self._target, read_words, in_stream)
         usage = read_usage(self._usage) if self._usage is not None else None
-        return self._answer.ending(usage, (passed_over(),) if self._skipped else ())
+        return self._answer.ending(usage, self._gaps.losses)
 
     def _finish(self, reason: str, frame: bytes, drafts: Drafts) -> None:
         """Take in the finish reason."""
@@ -145,12 +142,7 @@ class StreamDecoder:
             if not self.finished:
                 raise broken(self._target, "ended without a finish reason")
         elif word and not self.finished:
-            words = read_words(frame)
-            if words is not None:
-                raise in_stream(self._target, words, frame)
-            if self._skipped or not self._may_skip or self._answer.calling:
-                raise broken(self._target, "cannot be decoded", frame)
-            self._skipped = True
+            self._gaps.pass_over(frame, fragile=self._answer.calling)
 
 
 class WholeDecoder:
