@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from trunkline.inference.adapters.adapter import ProviderFailed, Target
+from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.words import Words
+from trunkline.inference.drafts import Drafts
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """The longest answer without a stream, in bytes."""
@@ -51,6 +53,41 @@ class Body:
         if not body:
             raise broken(self._target, "is empty")
         return body
+
+
+class DocumentDecoder(ABC):
+    """The reading of an answer that comes as one document; see `Decoder`.
+
+    Args:
+        target: who answers.
+    """
+
+    __slots__ = ("_body", "_target", "complete", "finished")
+
+    def __init__(self, target: Target) -> None:
+        self.finished = False
+        self.complete = False
+        self._target = target
+        self._body = Body(target)
+
+    def feed(self, data: bytes, drafts: Drafts) -> None:
+        """Keep the next bytes; see `Decoder.feed`."""
+        del drafts
+        self._body.feed(data)
+
+    def end(self, drafts: Drafts) -> Ending:
+        """Decode the document and say how the answer ended; see `Decoder.end`."""
+        ending = self._read(self._body.whole(), drafts)
+        self.finished = self.complete = True
+        return ending
+
+    @abstractmethod
+    def _read(self, body: bytes, drafts: Drafts) -> Ending:
+        """Decode the document, write what it says into `drafts` and say how it ended.
+
+        Raises:
+            ProviderFailed: it is an error, or no whole answer (BROKEN_STREAM).
+        """
 
 
 class Head:

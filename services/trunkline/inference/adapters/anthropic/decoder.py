@@ -20,9 +20,10 @@ from trunkline.inference.adapters.anthropic.events import (
 )
 from trunkline.inference.adapters.anthropic.usage import read_usage, update_usage
 from trunkline.inference.adapters.anthropic.words import read_words
-from trunkline.inference.adapters.bodies import Body, Head
+from trunkline.inference.adapters.bodies import DocumentDecoder, Head
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.gaps import Gaps
+from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.framing import FrameTooLong, SseFrames
@@ -146,25 +147,17 @@ class StreamDecoder:
         self._gaps.pass_over(frame, fragile=self._answer.fragile)
 
 
-class WholeDecoder:
+class WholeDecoder(DocumentDecoder):
     """The reading of an answer that comes as one JSON document; see `Decoder`."""
 
-    __slots__ = ("_answer", "_body", "_target", "complete", "finished")
+    __slots__ = ("_answer",)
 
     def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
-        self.finished = False
-        self.complete = False
-        self._target = target
+        super().__init__(target)
         self._answer = _answer(target, request)
-        self._body = Body(target)
 
-    def feed(self, data: bytes, drafts: Drafts) -> None:
-        """Keep the next bytes; see `Decoder.feed`."""
-        self._body.feed(data)
-
-    def end(self, drafts: Drafts) -> Ending:
-        """Decode the document and say how the answer ended; see `Decoder.end`."""
-        body = self._body.whole()
+    def _read(self, body: bytes, drafts: Drafts) -> Ending:
+        """Decode the document; see `DocumentDecoder`."""
         try:
             message: Message | None = decode_message(body)
         except (ValueError, RecursionError):
@@ -184,11 +177,9 @@ class WholeDecoder:
             answer.begin(index, block, drafts)
             answer.stop(index, drafts)
         answer.finish(drafts)
-        self.finished = self.complete = True
         return answer.ending(read_usage(message.usage) if message.usage else None, ())
 
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
     """Return an answer that has not begun."""
-    options = request.reasoning
-    return Answer(target, thoughts=options.include or not options.HasField("include"))
+    return Answer(target, thoughts=are_wanted(request.reasoning))

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
-from trunkline.inference.adapters.bodies import Body, Head
+from trunkline.inference.adapters.bodies import DocumentDecoder, Head
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.google.answer import Answer
@@ -20,6 +20,7 @@ from trunkline.inference.adapters.google.chunks import Candidate, Chunk, decode,
 from trunkline.inference.adapters.google.errors import blocked, in_stream
 from trunkline.inference.adapters.google.usage import read_usage
 from trunkline.inference.adapters.google.words import read_words
+from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import load
 from trunkline.inference.adapters.words import Words
 from trunkline.inference.drafts import Drafts
@@ -154,25 +155,17 @@ class StreamDecoder:
         return self._head.unfinished(self._target, read_words, in_stream)
 
 
-class WholeDecoder:
+class WholeDecoder(DocumentDecoder):
     """The reading of an answer that comes as one JSON document; see `Decoder`."""
 
-    __slots__ = ("_answer", "_body", "_target", "complete", "finished")
+    __slots__ = ("_answer",)
 
     def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
-        self.finished = False
-        self.complete = False
-        self._target = target
+        super().__init__(target)
         self._answer = _answer(target, request)
-        self._body = Body(target)
 
-    def feed(self, data: bytes, drafts: Drafts) -> None:
-        """Keep the next bytes; see `Decoder.feed`."""
-        self._body.feed(data)
-
-    def end(self, drafts: Drafts) -> Ending:
-        """Decode the document and say how the answer ended; see `Decoder.end`."""
-        body = self._body.whole()
+    def _read(self, body: bytes, drafts: Drafts) -> Ending:
+        """Decode the document; see `DocumentDecoder`."""
         try:
             chunk = decode(body)
         except (ValueError, RecursionError):
@@ -192,14 +185,12 @@ class WholeDecoder:
         for index, part in enumerate((content.parts if content is not None else None) or ()):
             self._answer.add(part, body, index, drafts)
         self._answer.raw = candidate.finish_reason or ""
-        self.finished = self.complete = True
         return self._answer.ending(_usage(chunk.usage_metadata), ())
 
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
     """Return an answer that has not begun."""
-    options = request.reasoning
-    return Answer(target, thoughts=options.include or not options.HasField("include"))
+    return Answer(target, thoughts=are_wanted(request.reasoning))
 
 
 def _usage(raw: msgspec.Raw) -> result_pb2.Usage | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from trunkline.inference.adapters.google.families import Budget, Family
 from trunkline.inference.adapters.losses import Losses
+from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import chat_pb2
 
@@ -67,7 +68,7 @@ def thinking_config(family: Family, asked: chat_pb2.ReasoningOptions, losses: Lo
         return config
     # To ask for thoughts of a model that does not think now is an error.
     thinks = config.get("thinkingBudget") != 0 and (config or family.thinks_unasked)
-    if thinks and (asked.include or not asked.HasField("include")):
+    if thinks and are_wanted(asked):
         config["includeThoughts"] = True
     return config
 

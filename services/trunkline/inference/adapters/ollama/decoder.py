@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from trunkline.inference.adapters.adapter import Ending, ProviderFailed, Target
-from trunkline.inference.adapters.bodies import Body
+from trunkline.inference.adapters.bodies import DocumentDecoder
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.losses import passed_over
 from trunkline.inference.adapters.ollama.answer import Answer
@@ -18,6 +18,7 @@ from trunkline.inference.adapters.ollama.errors import in_stream
 from trunkline.inference.adapters.ollama.lines import Line, decode, is_plain
 from trunkline.inference.adapters.ollama.usage import read_usage
 from trunkline.inference.adapters.ollama.words import read_words
+from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.words import Words
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.framing import FrameTooLong, NdjsonFrames
@@ -142,25 +143,17 @@ class StreamDecoder:
         return broken(self._target, "is no stream of lines", head)
 
 
-class WholeDecoder:
+class WholeDecoder(DocumentDecoder):
     """The reading of an answer that comes as one JSON document; see `Decoder`."""
 
-    __slots__ = ("_answer", "_body", "_target", "complete", "finished")
+    __slots__ = ("_answer",)
 
     def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
-        self.finished = False
-        self.complete = False
-        self._target = target
+        super().__init__(target)
         self._answer = _answer(target, request)
-        self._body = Body(target)
 
-    def feed(self, data: bytes, drafts: Drafts) -> None:
-        """Keep the next bytes; see `Decoder.feed`."""
-        self._body.feed(data)
-
-    def end(self, drafts: Drafts) -> Ending:
-        """Decode the document and say how the answer ended; see `Decoder.end`."""
-        body = self._body.whole()
+    def _read(self, body: bytes, drafts: Drafts) -> Ending:
+        """Decode the document; see `DocumentDecoder`."""
         line = _line(body)
         if line is None or line.error or line.message is None:
             words = read_words(body)
@@ -173,7 +166,6 @@ class WholeDecoder:
         usage = read_usage(line)
         self._answer.add(line.message, drafts)
         self._answer.finish(line.done_reason, counted=usage is not None)
-        self.finished = self.complete = True
         return self._answer.ending(usage, ())
 
 
@@ -187,5 +179,4 @@ def _line(frame: bytes) -> Line | None:
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
     """Return an answer that has not begun."""
-    options = request.reasoning
-    return Answer(target, thoughts=options.include or not options.HasField("include"))
+    return Answer(target, thoughts=are_wanted(request.reasoning))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from trunkline.inference.adapters.adapter import Ending, Target
-from trunkline.inference.adapters.bodies import Body, Head
+from trunkline.inference.adapters.bodies import DocumentDecoder, Head
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.openai.answer import Answer
@@ -19,6 +19,7 @@ from trunkline.inference.adapters.openai.chunks import Chunk, decode, is_plain
 from trunkline.inference.adapters.openai.errors import in_stream
 from trunkline.inference.adapters.openai.usage import read_usage
 from trunkline.inference.adapters.openai.words import read_words
+from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.adapters.words import Words
 from trunkline.inference.drafts import Drafts
@@ -145,25 +146,17 @@ class StreamDecoder:
             self._gaps.pass_over(frame, fragile=self._answer.calling)
 
 
-class WholeDecoder:
+class WholeDecoder(DocumentDecoder):
     """The reading of an answer that comes as one JSON document; see `Decoder`."""
 
-    __slots__ = ("_answer", "_body", "_target", "complete", "finished")
+    __slots__ = ("_answer",)
 
     def __init__(self, target: Target, request: chat_pb2.ChatRequest) -> None:
-        self.finished = False
-        self.complete = False
-        self._target = target
+        super().__init__(target)
         self._answer = _answer(target, request)
-        self._body = Body(target)
 
-    def feed(self, data: bytes, drafts: Drafts) -> None:
-        """Keep the next bytes; see `Decoder.feed`."""
-        self._body.feed(data)
-
-    def end(self, drafts: Drafts) -> Ending:
-        """Decode the document and say how the answer ended; see `Decoder.end`."""
-        body = self._body.whole()
+    def _read(self, body: bytes, drafts: Drafts) -> Ending:
+        """Decode the document; see `DocumentDecoder`."""
         try:
             chunk = decode(body)
         except (ValueError, RecursionError):
@@ -183,15 +176,13 @@ class WholeDecoder:
             raise in_stream(self._target, Words(codes=(reason,)), body)
         self._answer.add(choice.message, drafts)
         self._answer.finish(reason, drafts)
-        self.finished = self.complete = True
         usage = chunk.usage or choice.usage or _groq_usage(chunk)
         return self._answer.ending(read_usage(usage) if usage else None, ())
 
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
     """Return an answer that has not begun."""
-    options = request.reasoning
-    return Answer(target, thoughts=options.include or not options.HasField("include"))
+    return Answer(target, thoughts=are_wanted(request.reasoning))
 
 
 def _groq_usage(chunk: Chunk) -> Json | None:
