@@ -96,13 +96,13 @@ def _run(main: Any) -> None:
 
 async def _up(source: Source, *, sandbox: bool, as_json: bool) -> None:
     """Run everything until told to stop."""
-    process = source.load(ProcessSettings)
-    fresh = not (process.data_dir / "catalog.db").exists()
     suite = Suite(source)
     await suite.start()
     _settle_collector()
     credential = suite.services["credential"]
     assert isinstance(credential, CredentialService)
+    catalog = suite.services["catalog"].database
+    fresh = catalog is not None and catalog.is_new
     if not as_json:
         _say(f"Trunkline is serving on {suite.address}.")
     own = grpc.aio.insecure_channel(suite.own_address, options=_CHANNEL_OPTIONS)

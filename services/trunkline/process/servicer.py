@@ -63,7 +63,7 @@ class ProcessServicer(process_pb2_grpc.ProcessServiceServicer):
         del request, context
         inventory = self._inventory
         databases = await asyncio.gather(
-            *(_describe_database(each, self._clock) for each in inventory.databases())
+            *(_describe_database(each) for each in inventory.databases())
         )
         return process_pb2.GetProcessResponse(
             process=process_pb2.Process(
@@ -80,22 +80,22 @@ class ProcessServicer(process_pb2_grpc.ProcessServiceServicer):
         )
 
 
-async def _describe_database(database: Database, clock: Clock) -> process_pb2.Database:
+async def _describe_database(database: Database) -> process_pb2.Database:
     """Ask a database for a sign of life; return how it answered."""
     described = process_pb2.Database(
         service=database.service, kind=database.kind, location=database.location
     )
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(_DATABASE_WAIT_S), database.read() as session:
-            now_ns = await database.time_ns(session, clock)
+        async with asyncio.timeout(_DATABASE_WAIT_S):
+            now_ns = await database.ask_time_ns()
     except TimeoutError:
         described.message = f"No answer came within {_DATABASE_WAIT_S:.0f} s."
     except TrunklineError as error:
         described.message = error.message
     else:
         described.latency.CopyFrom(duration(time.perf_counter() - began))
-        if database.is_shared:
+        if now_ns is not None:
             described.time.CopyFrom(timestamp(now_ns))
     return described
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import stat
 import sys
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2
 
 from support.canary import MARK
+from support.postgres import PostgresServer
 from support.process import Up, environment, run
 from support.waiting import eventually
 from trunkline.sandbox.server import Sandbox
@@ -137,3 +140,21 @@ async def test_a_program_is_told_in_one_line_of_json(tmp_path: Path) -> None:
         "key_encryption_key": f"the file {tmp_path / 'config' / 'key-encryption-keys.json'}",
         "providers": ["sandbox"],
     }
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+async def test_a_sandbox_that_was_removed_stays_away(
+    request: pytest.FixtureRequest, tmp_path: Path, store: str
+) -> None:
+    """Only a deployment that never was has a sandbox made for it, wherever its data are."""
+    async with contextlib.AsyncExitStack() as stack:
+        env = {}
+        if store == "postgresql":
+            postgres: PostgresServer = request.getfixturevalue("postgres")
+            env["TRUNKLINE_DATABASE_URL"] = await stack.enter_async_context(postgres.database(None))
+        async with Up(tmp_path, env=env) as up:
+            done = await run("disconnect", "sandbox", "--yes", env=up.client)
+            assert done.code == 0, done.err
+        async with Up(tmp_path, env=env) as up:
+            done = await run("status", "--json", env=up.client)
+            assert json.loads(done.out) == {"providers": []}

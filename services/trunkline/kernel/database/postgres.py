@@ -120,7 +120,7 @@ class PostgresDatabase(Database):
         )
         connection = await self._server.reach(settings.database_wait_s)
         try:
-            await bring_up_to_date(
+            self.is_new = await bring_up_to_date(
                 connection, self._server, self.service, self._migrations, self._lock_key
             )
         finally:

@@ -49,7 +49,7 @@ END $$
 
 async def bring_up_to_date(
     connection: Connection, server: PostgresServer, schema: str, migrations: Path, lock_key: int
-) -> None:
+) -> bool:
     """Make the schema when it is missing, and run every revision that it lacks.
 
     Args:
@@ -59,6 +59,9 @@ async def bring_up_to_date(
         migrations: the directory of the revisions.
         lock_key: the first of the two numbers that name the schema's locks.
 
+    Returns:
+        Whether it was empty.
+
     Raises:
         DatabaseError: a newer version wrote the schema, a revision fails, the role may not
             make it, or another process has been at it for too long.
@@ -66,11 +69,12 @@ async def bring_up_to_date(
     try:
         version = await _read_version(connection, schema)
         if is_newest(version, migrations, database=str(server), advice=_ADVICE):
-            return
+            return False
         # In a loop of its own: Alembic is one for the process, and who waits for it blocks.
         await asyncio.to_thread(asyncio.run, _migrate(server, schema, migrations, lock_key))
     except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise _failure(error, server, schema) from error
+    return version is None
 
 
 async def _read_version(connection: Connection, schema: str) -> str | None:

@@ -183,6 +183,7 @@ class SqliteDatabase(Database):
             version = _read_version(self.path, self._busy_timeout_s)
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
+        self.is_new = version is None
         if is_newest(
             version,
             self._migrations,

@@ -35,6 +35,7 @@ class Database(ABC):
         service: the service's name.
         kind: `sqlite` or `postgresql`.
         is_shared: other processes may write to it, too.
+        is_new: it was empty when it was opened.
     """
 
     kind: ClassVar[str]
@@ -49,6 +50,7 @@ class Database(ABC):
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_away = False
+        self.is_new = False
         self._log = get_logger("trunkline.database").bind(service=service)
 
     @property
