@@ -9,7 +9,7 @@ from typing import Final
 from trunkline.catalog.answers import Standing
 from trunkline.catalog.provider_types import ProviderType
 from trunkline.catalog.records import Glance, StoredProvider
-from trunkline.catalog.v1 import route_pb2
+from trunkline.catalog.v1 import chain_pb2, route_pb2
 
 DEFAULT_TARGET: Final = "default"
 
@@ -90,7 +90,7 @@ def _place(entry: Connected) -> tuple[int, str]:
 
 def _route(model: str, step: route_pb2.RouteStep.ValueType) -> route_pb2.Route:
     return route_pb2.Route(
-        target=DEFAULT_TARGET, candidates=[route_pb2.Candidate(model=model)], step=step
+        target=DEFAULT_TARGET, candidates=[chain_pb2.Candidate(model=model)], step=step
     )
 
 

@@ -3,8 +3,10 @@
 import grpc
 import warnings
 
+from trunkline.catalog.v1 import chain_pb2 as trunkline_dot_catalog_dot_v1_dot_chain__pb2
 from trunkline.catalog.v1 import model_pb2 as trunkline_dot_catalog_dot_v1_dot_model__pb2
 from trunkline.catalog.v1 import provider_pb2 as trunkline_dot_catalog_dot_v1_dot_provider__pb2
+from trunkline.catalog.v1 import route_pb2 as trunkline_dot_catalog_dot_v1_dot_route__pb2
 from trunkline.catalog.v1 import watch_pb2 as trunkline_dot_catalog_dot_v1_dot_watch__pb2
 
 GRPC_GENERATED_VERSION = '1.85.0'
@@ -48,6 +50,36 @@ class CatalogServiceStub:
                 '/trunkline.catalog.v1.CatalogService/RefreshModels',
                 request_serializer=trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsRequest.SerializeToString,
                 response_deserializer=trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsResponse.FromString,
+                _registered_method=True)
+        self.ExplainRoute = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/ExplainRoute',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteResponse.FromString,
+                _registered_method=True)
+        self.CreateChain = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/CreateChain',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainResponse.FromString,
+                _registered_method=True)
+        self.GetChain = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/GetChain',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainResponse.FromString,
+                _registered_method=True)
+        self.ListChains = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/ListChains',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsResponse.FromString,
+                _registered_method=True)
+        self.UpdateChain = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/UpdateChain',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainResponse.FromString,
+                _registered_method=True)
+        self.DeleteChain = channel.unary_unary(
+                '/trunkline.catalog.v1.CatalogService/DeleteChain',
+                request_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainRequest.SerializeToString,
+                response_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainResponse.FromString,
                 _registered_method=True)
         self.WatchCatalog = channel.unary_stream(
                 '/trunkline.catalog.v1.CatalogService/WatchCatalog',
@@ -116,6 +148,63 @@ class CatalogServiceServicer:
         was set by hand stays.
         Callers: ADMIN.
         Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; UNAVAILABLE `LIST_UNAVAILABLE`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRoute(self, request, context):
+        """ExplainRoute tells where a request would go: every step of the order, every
+        candidate, every reason. Asks no provider.
+        Callers: ADMIN, DEVELOPER.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND`. A model that is not there is a candidate
+        that is skipped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateChain(self, request, context):
+        """CreateChain makes a chain.
+        Callers: ADMIN.
+        Errors: ALREADY_EXISTS `NAME_TAKEN`; NOT_FOUND `MODEL_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChain(self, request, context):
+        """GetChain gives one chain.
+        Callers: ADMIN, DEVELOPER.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChains(self, request, context):
+        """ListChains pages through chains.
+        Callers: ADMIN, DEVELOPER.
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateChain(self, request, context):
+        """UpdateChain changes a chain.
+        Callers: ADMIN.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND`; ABORTED `ETAG_MISMATCH`; NOT_FOUND
+        `MODEL_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteChain(self, request, context):
+        """DeleteChain removes a chain.
+        Callers: ADMIN.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND`; ABORTED `ETAG_MISMATCH`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +310,36 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsRequest.FromString,
                     response_serializer=trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsResponse.SerializeToString,
             ),
+            'ExplainRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRoute,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteResponse.SerializeToString,
+            ),
+            'CreateChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateChain,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainResponse.SerializeToString,
+            ),
+            'GetChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChain,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainResponse.SerializeToString,
+            ),
+            'ListChains': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChains,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsResponse.SerializeToString,
+            ),
+            'UpdateChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateChain,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainResponse.SerializeToString,
+            ),
+            'DeleteChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteChain,
+                    request_deserializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainRequest.FromString,
+                    response_serializer=trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainResponse.SerializeToString,
+            ),
             'WatchCatalog': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchCatalog,
                     request_deserializer=trunkline_dot_catalog_dot_v1_dot_watch__pb2.WatchCatalogRequest.FromString,
@@ -324,6 +443,168 @@ class CatalogService:
             '/trunkline.catalog.v1.CatalogService/RefreshModels',
             trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsRequest.SerializeToString,
             trunkline_dot_catalog_dot_v1_dot_model__pb2.RefreshModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/ExplainRoute',
+            trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_route__pb2.ExplainRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/CreateChain',
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.CreateChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/GetChain',
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.GetChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChains(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/ListChains',
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.ListChainsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/UpdateChain',
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.UpdateChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.catalog.v1.CatalogService/DeleteChain',
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainRequest.SerializeToString,
+            trunkline_dot_catalog_dot_v1_dot_chain__pb2.DeleteChainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. Metadata: `provider`."""
     ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 8
     """NOT_FOUND. Metadata: `model`, `nearest` (up to 3 names, comma-separated)."""
+    ERROR_REASON_CHAIN_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """NOT_FOUND. Metadata: `chain`."""
     ERROR_REASON_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 12
     """NOT_FOUND: no such provider type. Metadata: `type`."""
     ERROR_REASON_NAME_TAKEN: _ErrorReason.ValueType  # 13
@@ -112,6 +114,8 @@ ERROR_REASON_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 7
 """NOT_FOUND. Metadata: `provider`."""
 ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 8
 """NOT_FOUND. Metadata: `model`, `nearest` (up to 3 names, comma-separated)."""
+ERROR_REASON_CHAIN_NOT_FOUND: ErrorReason.ValueType  # 10
+"""NOT_FOUND. Metadata: `chain`."""
 ERROR_REASON_TYPE_NOT_FOUND: ErrorReason.ValueType  # 12
 """NOT_FOUND: no such provider type. Metadata: `type`."""
 ERROR_REASON_NAME_TAKEN: ErrorReason.ValueType  # 13

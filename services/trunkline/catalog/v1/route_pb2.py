@@ -22,19 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from trunkline.catalog.v1 import chain_pb2 as trunkline_dot_catalog_dot_v1_dot_chain__pb2
+from trunkline.inference.v1 import failure_pb2 as trunkline_dot_inference_dot_v1_dot_failure__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/catalog/v1/route.proto\x12\x14trunkline.catalog.v1\"\x1a\n\tCandidate\x12\r\n\x05model\x18\x01 \x01(\t\"{\n\x05Route\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x33\n\ncandidates\x18\x02 \x03(\x0b\x32\x1f.trunkline.catalog.v1.Candidate\x12-\n\x04step\x18\x05 \x01(\x0e\x32\x1f.trunkline.catalog.v1.RouteStep*X\n\tRouteStep\x12\x1a\n\x16ROUTE_STEP_UNSPECIFIED\x10\x00\x12\x16\n\x12ROUTE_STEP_DEFAULT\x10\x05\x12\x17\n\x13ROUTE_STEP_BUILT_IN\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/catalog/v1/route.proto\x12\x14trunkline.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a trunkline/catalog/v1/chain.proto\x1a$trunkline/inference/v1/failure.proto\"\xd4\x01\n\x05Route\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x33\n\ncandidates\x18\x02 \x03(\x0b\x32\x1f.trunkline.catalog.v1.Candidate\x12.\n\x07\x62\x61lance\x18\x03 \x01(\x0e\x32\x1d.trunkline.catalog.v1.Balance\x12\'\n\x1f\x66\x61ll_back_on_credential_failure\x18\x04 \x01(\x08\x12-\n\x04step\x18\x05 \x01(\x0e\x32\x1f.trunkline.catalog.v1.RouteStep\"\x87\x04\n\x13\x45xplainRouteRequest\x12?\n\x05model\x18\x01 \x01(\tB0\xbaH-r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\xd8\x01\x01\x12I\n\tfallbacks\x18\x02 \x03(\tB6\xbaH3\x92\x01\x30\x10\x10\x18\x01\"*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\x12\x32\n\x05\x63hain\x18\x05 \x01(\tB#\xbaH r\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\xd8\x01\x01\x12<\n\x05needs\x18\x06 \x03(\x0e\x32\x1a.trunkline.catalog.v1.NeedB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x0cinput_tokens\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00:\xd2\x01\xbaH\xce\x01\x1a]\n\x12\x65xplain.one_target\x12!name a model or a chain, not both\x1a$this.model == \'\' || this.chain == \'\'\x1am\n\x11\x65xplain.fallbacks\x12(fallbacks need a model to fall back from\x1a.this.fallbacks.size() == 0 || this.model != \'\'\"\xaa\x01\n\x14\x45xplainRouteResponse\x12\x32\n\x05steps\x18\x01 \x03(\x0b\x32#.trunkline.catalog.v1.ExplainedStep\x12<\n\ncandidates\x18\x02 \x03(\x0b\x32(.trunkline.catalog.v1.ExplainedCandidate\x12\x0e\n\x06\x63hosen\x18\x03 \x01(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"^\n\rExplainedStep\x12-\n\x04step\x18\x01 \x01(\x0e\x32\x1f.trunkline.catalog.v1.RouteStep\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xc6\x01\n\x12\x45xplainedCandidate\x12\r\n\x05model\x18\x01 \x01(\t\x12\x37\n\x0bskip_reason\x18\x02 \x01(\x0e\x32\".trunkline.inference.v1.SkipReason\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x41\n\x10\x63redential_scope\x18\x04 \x01(\x0e\x32\'.trunkline.inference.v1.CredentialScope\x12\x15\n\rcredential_id\x18\x05 \x01(\t*p\n\tRouteStep\x12\x1a\n\x16ROUTE_STEP_UNSPECIFIED\x10\x00\x12\x16\n\x12ROUTE_STEP_REQUEST\x10\x01\x12\x16\n\x12ROUTE_STEP_DEFAULT\x10\x05\x12\x17\n\x13ROUTE_STEP_BUILT_IN\x10\x06*\x80\x01\n\x04Need\x12\x14\n\x10NEED_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNEED_VISION\x10\x01\x12\x12\n\x0eNEED_DOCUMENTS\x10\x02\x12\x0e\n\nNEED_TOOLS\x10\x03\x12\x1a\n\x16NEED_STRUCTURED_OUTPUT\x10\x04\x12\x11\n\rNEED_THINKING\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trunkline.catalog.v1.route_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUTESTEP']._serialized_start=211
-  _globals['_ROUTESTEP']._serialized_end=299
-  _globals['_CANDIDATE']._serialized_start=58
-  _globals['_CANDIDATE']._serialized_end=84
-  _globals['_ROUTE']._serialized_start=86
-  _globals['_ROUTE']._serialized_end=209
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['model']._serialized_options = b'\272H-r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\330\001\001'
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['fallbacks']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['fallbacks']._serialized_options = b'\272H3\222\0010\020\020\030\001\"*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$'
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['chain']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['chain']._serialized_options = b'\272H r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\330\001\001'
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['needs']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['needs']._serialized_options = b'\272H\016\222\001\013\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['input_tokens']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['input_tokens']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_EXPLAINROUTEREQUEST']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST']._serialized_options = b'\272H\316\001\032]\n\022explain.one_target\022!name a model or a chain, not both\032$this.model == \'\' || this.chain == \'\'\032m\n\021explain.fallbacks\022(fallbacks need a model to fall back from\032.this.fallbacks.size() == 0 || this.model != \'\''
+  _globals['_ROUTESTEP']._serialized_start=1366
+  _globals['_ROUTESTEP']._serialized_end=1478
+  _globals['_NEED']._serialized_start=1481
+  _globals['_NEED']._serialized_end=1609
+  _globals['_ROUTE']._serialized_start=160
+  _globals['_ROUTE']._serialized_end=372
+  _globals['_EXPLAINROUTEREQUEST']._serialized_start=375
+  _globals['_EXPLAINROUTEREQUEST']._serialized_end=894
+  _globals['_EXPLAINROUTERESPONSE']._serialized_start=897
+  _globals['_EXPLAINROUTERESPONSE']._serialized_end=1067
+  _globals['_EXPLAINEDSTEP']._serialized_start=1069
+  _globals['_EXPLAINEDSTEP']._serialized_end=1163
+  _globals['_EXPLAINEDCANDIDATE']._serialized_start=1166
+  _globals['_EXPLAINEDCANDIDATE']._serialized_end=1364
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from trunkline.inference.v1 import failure_pb2 as trunkline_dot_inference_dot_v1
 from trunkline.inference.v1 import provider_pb2 as trunkline_dot_inference_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/credential/v1/credential.proto\x12\x17trunkline.credential.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$trunkline/inference/v1/failure.proto\x1a%trunkline/inference/v1/provider.proto\"\xe7\x04\n\nCredential\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x36\n\x05scope\x18\x03 \x01(\x0e\x32\'.trunkline.inference.v1.CredentialScope\x12\x13\n\x05owner\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0con_behalf_of\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x04kind\x18\x06 \x01(\x0e\x32\'.trunkline.credential.v1.CredentialKind\x12=\n\x05state\x18\x07 \x01(\x0e\x32(.trunkline.credential.v1.CredentialStateB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x10\n\x08\x62\x61se_url\x18\n \x01(\t\x12\x14\n\x0corganization\x18\x0b \x01(\t\x12\x0f\n\x07project\x18\x0c \x01(\t\x12?\n\x06source\x18\r \x01(\x0e\x32).trunkline.credential.v1.CredentialSourceB\x04\xe2\x41\x01\x03\x12@\n\x0cverification\x18\x0f \x01(\x0b\x32$.trunkline.inference.v1.VerificationB\x04\xe2\x41\x01\x03\x12\x15\n\x07origins\x18\x14 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03*\x8f\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDENTIAL_KIND_API_KEY\x10\x01\x12\x1b\n\x17\x43REDENTIAL_KIND_HEADERS\x10\x04\x12\"\n\x1e\x43REDENTIAL_KIND_LOCAL_ENDPOINT\x10\x05*s\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_STATE_UNVERIFIED\x10\x01\x12\x1d\n\x19\x43REDENTIAL_STATE_VERIFIED\x10\x02*t\n\x10\x43redentialSource\x12!\n\x1d\x43REDENTIAL_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43REDENTIAL_SOURCE_ENTERED\x10\x01\x12\x1e\n\x1a\x43REDENTIAL_SOURCE_BUILT_IN\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(trunkline/credential/v1/credential.proto\x12\x17trunkline.credential.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$trunkline/inference/v1/failure.proto\x1a%trunkline/inference/v1/provider.proto\"\x84\x05\n\nCredential\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x36\n\x05scope\x18\x03 \x01(\x0e\x32\'.trunkline.inference.v1.CredentialScope\x12\x13\n\x05owner\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0con_behalf_of\x18\x15 \x01(\tB\x04\xe2\x41\x01\x03\x12\r\n\x05label\x18\x05 \x01(\t\x12\x35\n\x04kind\x18\x06 \x01(\x0e\x32\'.trunkline.credential.v1.CredentialKind\x12=\n\x05state\x18\x07 \x01(\x0e\x32(.trunkline.credential.v1.CredentialStateB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x0c\n\x04rank\x18\t \x01(\x05\x12\x10\n\x08\x62\x61se_url\x18\n \x01(\t\x12\x14\n\x0corganization\x18\x0b \x01(\t\x12\x0f\n\x07project\x18\x0c \x01(\t\x12?\n\x06source\x18\r \x01(\x0e\x32).trunkline.credential.v1.CredentialSourceB\x04\xe2\x41\x01\x03\x12@\n\x0cverification\x18\x0f \x01(\x0b\x32$.trunkline.inference.v1.VerificationB\x04\xe2\x41\x01\x03\x12\x15\n\x07origins\x18\x14 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03*\x8f\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDENTIAL_KIND_API_KEY\x10\x01\x12\x1b\n\x17\x43REDENTIAL_KIND_HEADERS\x10\x04\x12\"\n\x1e\x43REDENTIAL_KIND_LOCAL_ENDPOINT\x10\x05*s\n\x0f\x43redentialState\x12 \n\x1c\x43REDENTIAL_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_STATE_UNVERIFIED\x10\x01\x12\x1d\n\x19\x43REDENTIAL_STATE_VERIFIED\x10\x02*t\n\x10\x43redentialSource\x12!\n\x1d\x43REDENTIAL_SOURCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43REDENTIAL_SOURCE_ENTERED\x10\x01\x12\x1e\n\x1a\x43REDENTIAL_SOURCE_BUILT_IN\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,12 +55,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREDENTIAL'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_CREDENTIAL'].fields_by_name['update_time']._loaded_options = None
   _globals['_CREDENTIAL'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
-  _globals['_CREDENTIALKIND']._serialized_start=831
-  _globals['_CREDENTIALKIND']._serialized_end=974
-  _globals['_CREDENTIALSTATE']._serialized_start=976
-  _globals['_CREDENTIALSTATE']._serialized_end=1091
-  _globals['_CREDENTIALSOURCE']._serialized_start=1093
-  _globals['_CREDENTIALSOURCE']._serialized_end=1209
+  _globals['_CREDENTIALKIND']._serialized_start=860
+  _globals['_CREDENTIALKIND']._serialized_end=1003
+  _globals['_CREDENTIALSTATE']._serialized_start=1005
+  _globals['_CREDENTIALSTATE']._serialized_end=1120
+  _globals['_CREDENTIALSOURCE']._serialized_start=1122
+  _globals['_CREDENTIALSOURCE']._serialized_end=1238
   _globals['_CREDENTIAL']._serialized_start=213
-  _globals['_CREDENTIAL']._serialized_end=828
+  _globals['_CREDENTIAL']._serialized_end=857
 # @@protoc_insertion_point(module_scope)

@@ -122,9 +122,11 @@ class Credential(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
     BASE_URL_FIELD_NUMBER: _builtins.int
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
@@ -143,12 +145,18 @@ class Credential(_message.Message):
     """Whose it is when it is personal: the principal. Empty: central."""
     on_behalf_of: _builtins.str
     """Which user of the owner it is for. Empty: the owner itself, or central."""
+    label: _builtins.str
+    """Tells several keys of one provider apart. `default` unless set."""
     kind: Global___CredentialKind.ValueType
     """What kind of secret it is."""
     state: Global___CredentialState.ValueType
     """How it stands."""
     version: _builtins.int
     """Counted from 1; a new secret is a new version. The one named here is active."""
+    rank: _builtins.int
+    """Among several keys of one provider and owner, lower is tried first; equal
+    ones by age. Default 0.
+    """
     base_url: _builtins.str
     """Replaces the provider's base address with this key. Empty: it does not."""
     organization: _builtins.str
@@ -184,9 +192,11 @@ class Credential(_message.Message):
         scope: _failure_pb2.CredentialScope.ValueType = ...,
         owner: _builtins.str = ...,
         on_behalf_of: _builtins.str = ...,
+        label: _builtins.str = ...,
         kind: Global___CredentialKind.ValueType = ...,
         state: Global___CredentialState.ValueType = ...,
         version: _builtins.int = ...,
+        rank: _builtins.int = ...,
         base_url: _builtins.str = ...,
         organization: _builtins.str = ...,
         project: _builtins.str = ...,
@@ -198,7 +208,7 @@ class Credential(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "id", b"id", "kind", b"kind", "on_behalf_of", b"on_behalf_of", "organization", b"organization", "origins", b"origins", "owner", b"owner", "project", b"project", "provider", b"provider", "scope", b"scope", "source", b"source", "state", b"state", "update_time", b"update_time", "verification", b"verification", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "id", b"id", "kind", b"kind", "label", b"label", "on_behalf_of", b"on_behalf_of", "organization", b"organization", "origins", b"origins", "owner", b"owner", "project", b"project", "provider", b"provider", "rank", b"rank", "scope", b"scope", "source", b"source", "state", b"state", "update_time", b"update_time", "verification", b"verification", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

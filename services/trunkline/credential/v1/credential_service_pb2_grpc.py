@@ -67,6 +67,11 @@ class CredentialServiceStub:
                 request_serializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialRequest.SerializeToString,
                 response_deserializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialResponse.FromString,
                 _registered_method=True)
+        self.GetContentKey = channel.unary_unary(
+                '/trunkline.credential.v1.CredentialService/GetContentKey',
+                request_serializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyRequest.SerializeToString,
+                response_deserializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyResponse.FromString,
+                _registered_method=True)
         self.WatchCredentials = channel.unary_stream(
                 '/trunkline.credential.v1.CredentialService/WatchCredentials',
                 request_serializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.WatchCredentialsRequest.SerializeToString,
@@ -82,7 +87,7 @@ class CredentialServiceServicer:
     def SaveApiKey(self, request, context):
         """SaveApiKey verifies a secret with its provider, then seals and saves it.
         What is refused is not saved, and an earlier good one stays in use. Saving
-        for a provider that has a key makes a new version of it.
+        under a label that exists makes a new version.
         Callers: ADMIN.
         Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; FAILED_PRECONDITION
         `VERIFICATION_FAILED`; UNAVAILABLE `VERIFICATION_IMPOSSIBLE` (both with a
@@ -145,6 +150,16 @@ class CredentialServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetContentKey(self, request, context):
+        """GetContentKey gives inference a key to seal its journal with. It is wrapped like
+        every other.
+        Callers: SERVICE (inference).
+        Errors: NOT_FOUND `CONTENT_KEY_NOT_FOUND`; DATA_LOSS `SEAL_BROKEN`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchCredentials(self, request, context):
         """WatchCredentials sends which credentials exist (id, version, provider, owner,
         state), then every change, and never a secret.
@@ -187,6 +202,11 @@ def add_CredentialServiceServicer_to_server(servicer, server):
                     servicer.ResolveCredential,
                     request_deserializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialRequest.FromString,
                     response_serializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialResponse.SerializeToString,
+            ),
+            'GetContentKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContentKey,
+                    request_deserializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyRequest.FromString,
+                    response_serializer=trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyResponse.SerializeToString,
             ),
             'WatchCredentials': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchCredentials,
@@ -358,6 +378,33 @@ class CredentialService:
             '/trunkline.credential.v1.CredentialService/ResolveCredential',
             trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialRequest.SerializeToString,
             trunkline_dot_credential_dot_v1_dot_resolve__pb2.ResolveCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContentKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.credential.v1.CredentialService/GetContentKey',
+            trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyRequest.SerializeToString,
+            trunkline_dot_credential_dot_v1_dot_resolve__pb2.GetContentKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

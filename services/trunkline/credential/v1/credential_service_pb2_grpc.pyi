@@ -39,7 +39,7 @@ class CredentialServiceStub:
     SaveApiKey: _grpc.UnaryUnaryMultiCallable[_save_pb2.SaveApiKeyRequest, _save_pb2.SaveApiKeyResponse]
     """SaveApiKey verifies a secret with its provider, then seals and saves it.
     What is refused is not saved, and an earlier good one stays in use. Saving
-    for a provider that has a key makes a new version of it.
+    under a label that exists makes a new version.
     Callers: ADMIN.
     Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; FAILED_PRECONDITION
     `VERIFICATION_FAILED`; UNAVAILABLE `VERIFICATION_IMPOSSIBLE` (both with a
@@ -78,6 +78,12 @@ class CredentialServiceStub:
     Errors: NOT_FOUND `CREDENTIAL_NOT_FOUND`; FAILED_PRECONDITION
     `ORIGIN_CHANGED`; DATA_LOSS `SEAL_BROKEN`.
     """
+    GetContentKey: _grpc.UnaryUnaryMultiCallable[_resolve_pb2.GetContentKeyRequest, _resolve_pb2.GetContentKeyResponse]
+    """GetContentKey gives inference a key to seal its journal with. It is wrapped like
+    every other.
+    Callers: SERVICE (inference).
+    Errors: NOT_FOUND `CONTENT_KEY_NOT_FOUND`; DATA_LOSS `SEAL_BROKEN`.
+    """
     WatchCredentials: _grpc.UnaryStreamMultiCallable[_resolve_pb2.WatchCredentialsRequest, _resolve_pb2.WatchCredentialsResponse]
     """WatchCredentials sends which credentials exist (id, version, provider, owner,
     state), then every change, and never a secret.
@@ -95,7 +101,7 @@ class CredentialServiceAsyncStub(CredentialServiceStub):
     SaveApiKey: _aio.UnaryUnaryMultiCallable[_save_pb2.SaveApiKeyRequest, _save_pb2.SaveApiKeyResponse]  # type: ignore[assignment]
     """SaveApiKey verifies a secret with its provider, then seals and saves it.
     What is refused is not saved, and an earlier good one stays in use. Saving
-    for a provider that has a key makes a new version of it.
+    under a label that exists makes a new version.
     Callers: ADMIN.
     Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; FAILED_PRECONDITION
     `VERIFICATION_FAILED`; UNAVAILABLE `VERIFICATION_IMPOSSIBLE` (both with a
@@ -134,6 +140,12 @@ class CredentialServiceAsyncStub(CredentialServiceStub):
     Errors: NOT_FOUND `CREDENTIAL_NOT_FOUND`; FAILED_PRECONDITION
     `ORIGIN_CHANGED`; DATA_LOSS `SEAL_BROKEN`.
     """
+    GetContentKey: _aio.UnaryUnaryMultiCallable[_resolve_pb2.GetContentKeyRequest, _resolve_pb2.GetContentKeyResponse]  # type: ignore[assignment]
+    """GetContentKey gives inference a key to seal its journal with. It is wrapped like
+    every other.
+    Callers: SERVICE (inference).
+    Errors: NOT_FOUND `CONTENT_KEY_NOT_FOUND`; DATA_LOSS `SEAL_BROKEN`.
+    """
     WatchCredentials: _aio.UnaryStreamMultiCallable[_resolve_pb2.WatchCredentialsRequest, _resolve_pb2.WatchCredentialsResponse]  # type: ignore[assignment]
     """WatchCredentials sends which credentials exist (id, version, provider, owner,
     state), then every change, and never a secret.
@@ -154,7 +166,7 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_save_pb2.SaveApiKeyResponse, _abc.Awaitable[_save_pb2.SaveApiKeyResponse]]:
         """SaveApiKey verifies a secret with its provider, then seals and saves it.
         What is refused is not saved, and an earlier good one stays in use. Saving
-        for a provider that has a key makes a new version of it.
+        under a label that exists makes a new version.
         Callers: ADMIN.
         Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; FAILED_PRECONDITION
         `VERIFICATION_FAILED`; UNAVAILABLE `VERIFICATION_IMPOSSIBLE` (both with a
@@ -222,6 +234,18 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         Callers: SERVICE (inference).
         Errors: NOT_FOUND `CREDENTIAL_NOT_FOUND`; FAILED_PRECONDITION
         `ORIGIN_CHANGED`; DATA_LOSS `SEAL_BROKEN`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContentKey(
+        self,
+        request: _resolve_pb2.GetContentKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resolve_pb2.GetContentKeyResponse, _abc.Awaitable[_resolve_pb2.GetContentKeyResponse]]:
+        """GetContentKey gives inference a key to seal its journal with. It is wrapped like
+        every other.
+        Callers: SERVICE (inference).
+        Errors: NOT_FOUND `CONTENT_KEY_NOT_FOUND`; DATA_LOSS `SEAL_BROKEN`.
         """
 
     @_abc_1.abstractmethod

@@ -71,6 +71,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the token to replace is another principal's."""
     ERROR_REASON_LAST_ADMIN_TOKEN: _ErrorReason.ValueType  # 28
     """FAILED_PRECONDITION: nobody could administer the deployment afterwards."""
+    ERROR_REASON_CONTENT_KEY_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """NOT_FOUND: no such content key; what it sealed is lost or was trimmed. Metadata:
+    `key_id`.
+    """
     ERROR_REASON_ORIGIN_CHANGED: _ErrorReason.ValueType  # 31
     """FAILED_PRECONDITION: the address asked for has none of the credential's
     origins, as after a change of its provider's address; save the key again for
@@ -146,6 +150,10 @@ ERROR_REASON_REPLACES_OTHER_PRINCIPAL: ErrorReason.ValueType  # 27
 """INVALID_ARGUMENT: the token to replace is another principal's."""
 ERROR_REASON_LAST_ADMIN_TOKEN: ErrorReason.ValueType  # 28
 """FAILED_PRECONDITION: nobody could administer the deployment afterwards."""
+ERROR_REASON_CONTENT_KEY_NOT_FOUND: ErrorReason.ValueType  # 30
+"""NOT_FOUND: no such content key; what it sealed is lost or was trimmed. Metadata:
+`key_id`.
+"""
 ERROR_REASON_ORIGIN_CHANGED: ErrorReason.ValueType  # 31
 """FAILED_PRECONDITION: the address asked for has none of the credential's
 origins, as after a change of its provider's address; save the key again for

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.credential.v1 import credential_pb2 as trunkline_dot_credential_dot_v1_dot_credential__pb2
 from trunkline.inference.v1 import provider_pb2 as trunkline_dot_inference_dot_v1_dot_provider__pb2
+from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trunkline/credential/v1/resolve.proto\x12\x17trunkline.credential.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(trunkline/credential/v1/credential.proto\x1a%trunkline/inference/v1/provider.proto\"\xf4\x01\n\x18ResolveCredentialRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x1b\n\tprincipal\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1e\n\x0con_behalf_of\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x39\n\rcredential_id\x18\x03 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\xd8\x01\x01\x12,\n\x06origin\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x04\x32\x12^https?://[^/\\s]+$\"\xf8\x01\n\x19ResolveCredentialResponse\x12\x36\n\x06secret\x18\x01 \x01(\x0b\x32&.trunkline.inference.v1.ProviderSecret\x12\x37\n\ncredential\x18\x02 \x01(\x0b\x32#.trunkline.credential.v1.Credential\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32).trunkline.credential.v1.ResolutionReason\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x17WatchCredentialsRequest\x12\x1f\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xd3\x02\n\x18WatchCredentialsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12@\n\rsnapshot_page\x18\x02 \x01(\x0b\x32\'.trunkline.credential.v1.CredentialPageH\x00\x12\x46\n\x11snapshot_complete\x18\x03 \x01(\x0b\x32).trunkline.credential.v1.SnapshotCompleteH\x00\x12\x39\n\ncredential\x18\x04 \x01(\x0b\x32#.trunkline.credential.v1.CredentialH\x00\x12\x1f\n\x15\x64\x65leted_credential_id\x18\x05 \x01(\tH\x00\x12\x37\n\theartbeat\x18\x07 \x01(\x0b\x32\".trunkline.credential.v1.HeartbeatH\x00\x42\x06\n\x04kind\"J\n\x0e\x43redentialPage\x12\x38\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32#.trunkline.credential.v1.Credential\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeat*y\n\x10ResolutionReason\x12!\n\x1dRESOLUTION_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fRESOLUTION_REASON_NO_KEY_NEEDED\x10\x01\x12\x1d\n\x19RESOLUTION_REASON_CENTRAL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%trunkline/credential/v1/resolve.proto\x12\x17trunkline.credential.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(trunkline/credential/v1/credential.proto\x1a%trunkline/inference/v1/provider.proto\x1a\"trunkline/options/v1/options.proto\"\xf4\x01\n\x18ResolveCredentialRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x1b\n\tprincipal\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1e\n\x0con_behalf_of\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x39\n\rcredential_id\x18\x03 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\xd8\x01\x01\x12,\n\x06origin\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x04\x32\x12^https?://[^/\\s]+$\"\xf8\x01\n\x19ResolveCredentialResponse\x12\x36\n\x06secret\x18\x01 \x01(\x0b\x32&.trunkline.inference.v1.ProviderSecret\x12\x37\n\ncredential\x18\x02 \x01(\x0b\x32#.trunkline.credential.v1.Credential\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32).trunkline.credential.v1.ResolutionReason\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x17WatchCredentialsRequest\x12\x1f\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xed\x02\n\x18WatchCredentialsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12@\n\rsnapshot_page\x18\x02 \x01(\x0b\x32\'.trunkline.credential.v1.CredentialPageH\x00\x12\x46\n\x11snapshot_complete\x18\x03 \x01(\x0b\x32).trunkline.credential.v1.SnapshotCompleteH\x00\x12\x39\n\ncredential\x18\x04 \x01(\x0b\x32#.trunkline.credential.v1.CredentialH\x00\x12\x1f\n\x15\x64\x65leted_credential_id\x18\x05 \x01(\tH\x00\x12\x18\n\x0e\x63ontent_key_id\x18\x08 \x01(\tH\x00\x12\x37\n\theartbeat\x18\x07 \x01(\x0b\x32\".trunkline.credential.v1.HeartbeatH\x00\x42\x06\n\x04kind\"b\n\x0e\x43redentialPage\x12\x38\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32#.trunkline.credential.v1.Credential\x12\x16\n\x0e\x63ontent_key_id\x18\x03 \x01(\t\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeat\"p\n\x14GetContentKeyRequest\x12%\n\x07purpose\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[a-z]{1,32}$\x12\x31\n\x06key_id\x18\x02 \x01(\tB!\xbaH\x1er\x19\x32\x17^dek_[0-9A-Za-z]{1,64}$\xd8\x01\x01\"n\n\x15GetContentKeyResponse\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x14\n\x03key\x18\x02 \x01(\x0c\x42\x07\x80\x01\x01\xa8\xbb\x18\x01\x12/\n\x0brotate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*y\n\x10ResolutionReason\x12!\n\x1dRESOLUTION_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fRESOLUTION_REASON_NO_KEY_NEEDED\x10\x01\x12\x1d\n\x19RESOLUTION_REASON_CENTRAL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,20 +48,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVECREDENTIALREQUEST'].fields_by_name['origin']._serialized_options = b'\272H\031r\027\030\200\0042\022^https?://[^/\\s]+$'
   _globals['_WATCHCREDENTIALSREQUEST'].fields_by_name['after_revision']._loaded_options = None
   _globals['_WATCHCREDENTIALSREQUEST'].fields_by_name['after_revision']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_RESOLUTIONREASON']._serialized_start=1218
-  _globals['_RESOLUTIONREASON']._serialized_end=1339
-  _globals['_RESOLVECREDENTIALREQUEST']._serialized_start=210
-  _globals['_RESOLVECREDENTIALREQUEST']._serialized_end=454
-  _globals['_RESOLVECREDENTIALRESPONSE']._serialized_start=457
-  _globals['_RESOLVECREDENTIALRESPONSE']._serialized_end=705
-  _globals['_WATCHCREDENTIALSREQUEST']._serialized_start=707
-  _globals['_WATCHCREDENTIALSREQUEST']._serialized_end=765
-  _globals['_WATCHCREDENTIALSRESPONSE']._serialized_start=768
-  _globals['_WATCHCREDENTIALSRESPONSE']._serialized_end=1107
-  _globals['_CREDENTIALPAGE']._serialized_start=1109
-  _globals['_CREDENTIALPAGE']._serialized_end=1183
-  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1185
-  _globals['_SNAPSHOTCOMPLETE']._serialized_end=1203
-  _globals['_HEARTBEAT']._serialized_start=1205
-  _globals['_HEARTBEAT']._serialized_end=1216
+  _globals['_GETCONTENTKEYREQUEST'].fields_by_name['purpose']._loaded_options = None
+  _globals['_GETCONTENTKEYREQUEST'].fields_by_name['purpose']._serialized_options = b'\272H\021r\0172\r^[a-z]{1,32}$'
+  _globals['_GETCONTENTKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
+  _globals['_GETCONTENTKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\272H\036r\0312\027^dek_[0-9A-Za-z]{1,64}$\330\001\001'
+  _globals['_GETCONTENTKEYRESPONSE'].fields_by_name['key']._loaded_options = None
+  _globals['_GETCONTENTKEYRESPONSE'].fields_by_name['key']._serialized_options = b'\200\001\001\250\273\030\001'
+  _globals['_RESOLUTIONREASON']._serialized_start=1530
+  _globals['_RESOLUTIONREASON']._serialized_end=1651
+  _globals['_RESOLVECREDENTIALREQUEST']._serialized_start=246
+  _globals['_RESOLVECREDENTIALREQUEST']._serialized_end=490
+  _globals['_RESOLVECREDENTIALRESPONSE']._serialized_start=493
+  _globals['_RESOLVECREDENTIALRESPONSE']._serialized_end=741
+  _globals['_WATCHCREDENTIALSREQUEST']._serialized_start=743
+  _globals['_WATCHCREDENTIALSREQUEST']._serialized_end=801
+  _globals['_WATCHCREDENTIALSRESPONSE']._serialized_start=804
+  _globals['_WATCHCREDENTIALSRESPONSE']._serialized_end=1169
+  _globals['_CREDENTIALPAGE']._serialized_start=1171
+  _globals['_CREDENTIALPAGE']._serialized_end=1269
+  _globals['_SNAPSHOTCOMPLETE']._serialized_start=1271
+  _globals['_SNAPSHOTCOMPLETE']._serialized_end=1289
+  _globals['_HEARTBEAT']._serialized_start=1291
+  _globals['_HEARTBEAT']._serialized_end=1302
+  _globals['_GETCONTENTKEYREQUEST']._serialized_start=1304
+  _globals['_GETCONTENTKEYREQUEST']._serialized_end=1416
+  _globals['_GETCONTENTKEYRESPONSE']._serialized_start=1418
+  _globals['_GETCONTENTKEYRESPONSE']._serialized_end=1528
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ class ResolveCredentialRequest(_message.Message):
     on_behalf_of: _builtins.str
     """For which user of the principal. Empty: for the principal itself."""
     credential_id: _builtins.str
-    """One credential in particular. Empty: the provider's own."""
+    """One credential in particular: the next of several keys. Empty: the first."""
     origin: _builtins.str
     """Where it will be sent: scheme, host and port, such as
     `https://api.openai.com:443`. A credential is released only for one of its
@@ -171,6 +171,7 @@ class WatchCredentialsResponse(_message.Message):
     SNAPSHOT_COMPLETE_FIELD_NUMBER: _builtins.int
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     DELETED_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_KEY_ID_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Where one is after this event. Grows; within a snapshot it is that of the
@@ -180,6 +181,8 @@ class WatchCredentialsResponse(_message.Message):
     """The credential with this id is gone, and what was resolved from it must be
     forgotten.
     """
+    content_key_id: _builtins.str
+    """Another content key is current: GetContentKey gives it. `dek_…`."""
     @_builtins.property
     def snapshot_page(self) -> Global___CredentialPage:
         """A page of the view as a whole; the first one since the last
@@ -206,13 +209,14 @@ class WatchCredentialsResponse(_message.Message):
         snapshot_complete: Global___SnapshotComplete | None = ...,
         credential: _credential_pb2.Credential | None = ...,
         deleted_credential_id: _builtins.str = ...,
+        content_key_id: _builtins.str = ...,
         heartbeat: Global___Heartbeat | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "deleted_credential_id", b"deleted_credential_id", "heartbeat", b"heartbeat", "kind", b"kind", "snapshot_complete", b"snapshot_complete", "snapshot_page", b"snapshot_page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content_key_id", b"content_key_id", "credential", b"credential", "deleted_credential_id", b"deleted_credential_id", "heartbeat", b"heartbeat", "kind", b"kind", "snapshot_complete", b"snapshot_complete", "snapshot_page", b"snapshot_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "deleted_credential_id", b"deleted_credential_id", "heartbeat", b"heartbeat", "kind", b"kind", "revision", b"revision", "snapshot_complete", b"snapshot_complete", "snapshot_page", b"snapshot_page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_key_id", b"content_key_id", "credential", b"credential", "deleted_credential_id", b"deleted_credential_id", "heartbeat", b"heartbeat", "kind", b"kind", "revision", b"revision", "snapshot_complete", b"snapshot_complete", "snapshot_page", b"snapshot_page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["snapshot_page", "snapshot_complete", "credential", "deleted_credential_id", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["snapshot_page", "snapshot_complete", "credential", "deleted_credential_id", "content_key_id", "heartbeat"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -225,6 +229,9 @@ class CredentialPage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CREDENTIALS_FIELD_NUMBER: _builtins.int
+    CONTENT_KEY_ID_FIELD_NUMBER: _builtins.int
+    content_key_id: _builtins.str
+    """The current content key, `dek_…`. Empty: on another page, or none is made yet."""
     @_builtins.property
     def credentials(self) -> _containers.RepeatedCompositeFieldContainer[_credential_pb2.Credential]:
         """Credentials, without their secrets."""
@@ -233,10 +240,11 @@ class CredentialPage(_message.Message):
         self,
         *,
         credentials: _abc.Iterable[_credential_pb2.Credential] | None = ...,
+        content_key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_key_id", b"content_key_id", "credentials", b"credentials"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,3 +287,67 @@ class Heartbeat(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class GetContentKeyRequest(_message.Message):
+    """GetContentKeyRequest asks for a key to seal something with that is not a
+    credential, such as the journal's content.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """What it is for; bound into the seal. `journal` today."""
+    key_id: _builtins.str
+    """An earlier key, `dek_…`, to open with. Empty: the current one, to seal with,
+    made when there is none.
+    """
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContentKeyRequest: _TypeAlias = GetContentKeyRequest  # noqa: Y015
+
+@_typing.final
+class GetContentKeyResponse(_message.Message):
+    """GetContentKeyResponse gives the key. It may be kept in memory, never written
+    down.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ROTATE_TIME_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Its id, to be stored beside what it seals."""
+    key: _builtins.bytes
+    """The key, 32 bytes."""
+    @_builtins.property
+    def rotate_time(self) -> _timestamp_pb2.Timestamp:
+        """When to ask for a new one to seal with. Absent for an earlier key."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        key: _builtins.bytes = ...,
+        rotate_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotate_time", b"rotate_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "key_id", b"key_id", "rotate_time", b"rotate_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContentKeyResponse: _TypeAlias = GetContentKeyResponse  # noqa: Y015

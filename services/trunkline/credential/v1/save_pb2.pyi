@@ -53,6 +53,8 @@ class SaveApiKeyRequest(_message.Message):
     BASE_URL_FIELD_NUMBER: _builtins.int
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
     ALLOW_UNVERIFIED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the catalog."""
@@ -66,6 +68,10 @@ class SaveApiKeyRequest(_message.Message):
     """Organisation to send with every request. Empty: none."""
     project: _builtins.str
     """Project to send with every request. Empty: none."""
+    label: _builtins.str
+    """Which of several keys it replaces. Empty: `default`."""
+    rank: _builtins.int
+    """Order among several keys; lower first. Default 0."""
     allow_unverified: _builtins.bool
     """Save it as UNVERIFIED when the provider cannot be reached or cannot tell.
     Never saves what a provider refused. Default false.
@@ -83,11 +89,13 @@ class SaveApiKeyRequest(_message.Message):
         base_url: _builtins.str = ...,
         organization: _builtins.str = ...,
         project: _builtins.str = ...,
+        label: _builtins.str = ...,
+        rank: _builtins.int = ...,
         allow_unverified: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "secret", b"secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unverified", b"allow_unverified", "api_key", b"api_key", "base_url", b"base_url", "headers", b"headers", "organization", b"organization", "project", b"project", "provider", b"provider", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unverified", b"allow_unverified", "api_key", b"api_key", "base_url", b"base_url", "headers", b"headers", "label", b"label", "organization", b"organization", "project", b"project", "provider", b"provider", "rank", b"rank", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_secret: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType_secret: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015

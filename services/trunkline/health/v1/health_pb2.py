@@ -29,7 +29,7 @@ from trunkline.inference.v1 import failure_pb2 as trunkline_dot_inference_dot_v1
 from trunkline.inference.v1 import provider_pb2 as trunkline_dot_inference_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/health/v1/health.proto\x12\x13trunkline.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$trunkline/inference/v1/failure.proto\x1a%trunkline/inference/v1/provider.proto\"\xb8\x03\n\x0eProviderHealth\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x33\n\x06status\x18\x02 \x01(\x0e\x32#.trunkline.health.v1.EndpointStatus\x12\x0f\n\x07message\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0coutcome_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bstatus_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0b\x63redentials\x18\x07 \x03(\x0b\x32%.trunkline.health.v1.CredentialHealth\x12\x33\n\x07traffic\x18\t \x03(\x0b\x32\".trunkline.health.v1.TrafficHealth\x12\x13\n\x06uptime\x18\n \x01(\x01H\x00\x88\x01\x01\x12.\n\ncheck_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_uptime\"\xf7\x01\n\x10\x43redentialHealth\x12\x15\n\rcredential_id\x18\x01 \x01(\t\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.trunkline.inference.v1.ErrorKind\x12:\n\x0cverification\x18\x03 \x01(\x0b\x32$.trunkline.inference.v1.Verification\x12-\n\tkind_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cverdict_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfa\x01\n\x08Snapshot\x12\x10\n\x08provider\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06status\x18\x03 \x01(\x0e\x32#.trunkline.health.v1.EndpointStatus\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rcredential_id\x18\x05 \x01(\t\x12:\n\x0cverification\x18\x06 \x01(\x0b\x32$.trunkline.inference.v1.Verification\"\xb1\x01\n\rTrafficHealth\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x03\x12;\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x1e.trunkline.health.v1.Histogram\x12\x30\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x1e.trunkline.health.v1.Histogram\">\n\tHistogram\x12\x11\n\tbounds_ms\x18\x01 \x03(\x03\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x03\x12\x0e\n\x06sum_ms\x18\x03 \x01(\x03\"h\n\x08RouteKey\x12<\n\x05model\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\x12\x1e\n\rcredential_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x45*\x88\x01\n\x0e\x45ndpointStatus\x12\x1f\n\x1b\x45NDPOINT_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NDPOINT_STATUS_OK\x10\x01\x12\x1c\n\x18\x45NDPOINT_STATUS_DEGRADED\x10\x02\x12\x1f\n\x1b\x45NDPOINT_STATUS_UNREACHABLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/health/v1/health.proto\x12\x13trunkline.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$trunkline/inference/v1/failure.proto\x1a%trunkline/inference/v1/provider.proto\"\xea\x03\n\x0eProviderHealth\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x33\n\x06status\x18\x02 \x01(\x0e\x32#.trunkline.health.v1.EndpointStatus\x12\x0f\n\x07message\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0coutcome_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bstatus_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x0b\x63redentials\x18\x07 \x03(\x0b\x32%.trunkline.health.v1.CredentialHealth\x12\x30\n\tcooldowns\x18\x08 \x03(\x0b\x32\x1d.trunkline.health.v1.Cooldown\x12\x33\n\x07traffic\x18\t \x03(\x0b\x32\".trunkline.health.v1.TrafficHealth\x12\x13\n\x06uptime\x18\n \x01(\x01H\x00\x88\x01\x01\x12.\n\ncheck_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_uptime\"\xf7\x01\n\x10\x43redentialHealth\x12\x15\n\rcredential_id\x18\x01 \x01(\t\x12/\n\x04kind\x18\x02 \x01(\x0e\x32!.trunkline.inference.v1.ErrorKind\x12:\n\x0cverification\x18\x03 \x01(\x0b\x32$.trunkline.inference.v1.Verification\x12-\n\tkind_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cverdict_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfa\x01\n\x08Snapshot\x12\x10\n\x08provider\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06status\x18\x03 \x01(\x0e\x32#.trunkline.health.v1.EndpointStatus\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rcredential_id\x18\x05 \x01(\t\x12:\n\x0cverification\x18\x06 \x01(\x0b\x32$.trunkline.inference.v1.Verification\"\xb1\x01\n\rTrafficHealth\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x03\x12;\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x1e.trunkline.health.v1.Histogram\x12\x30\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x1e.trunkline.health.v1.Histogram\">\n\tHistogram\x12\x11\n\tbounds_ms\x18\x01 \x03(\x03\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x03\x12\x0e\n\x06sum_ms\x18\x03 \x01(\x03\"h\n\x08RouteKey\x12<\n\x05model\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\x12\x1e\n\rcredential_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x45\"\xbc\x02\n\x08\x43ooldown\x12,\n\x05route\x18\x01 \x01(\x0b\x32\x1d.trunkline.health.v1.RouteKey\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".trunkline.health.v1.CooldownState\x12,\n\tremaining\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x04kind\x18\x04 \x01(\x0e\x32!.trunkline.inference.v1.ErrorKind\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\x12\n\ngeneration\x18\x06 \x01(\x03\x12\x16\n\x0eprovider_given\x18\x07 \x01(\x08\x12\x32\n\x0ftrial_remaining\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration*\x88\x01\n\x0e\x45ndpointStatus\x12\x1f\n\x1b\x45NDPOINT_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NDPOINT_STATUS_OK\x10\x01\x12\x1c\n\x18\x45NDPOINT_STATUS_DEGRADED\x10\x02\x12\x1f\n\x1b\x45NDPOINT_STATUS_UNREACHABLE\x10\x03*\x81\x01\n\rCooldownState\x12\x1e\n\x1a\x43OOLDOWN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OOLDOWN_STATE_OPEN\x10\x01\x12\x1c\n\x18\x43OOLDOWN_STATE_HALF_OPEN\x10\x02\x12\x19\n\x15\x43OOLDOWN_STATE_CLOSED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,18 +40,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTEKEY'].fields_by_name['model']._serialized_options = b'\272H*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$'
   _globals['_ROUTEKEY'].fields_by_name['credential_id']._loaded_options = None
   _globals['_ROUTEKEY'].fields_by_name['credential_id']._serialized_options = b'\272H\004r\002\030E'
-  _globals['_ENDPOINTSTATUS']._serialized_start=1525
-  _globals['_ENDPOINTSTATUS']._serialized_end=1661
+  _globals['_ENDPOINTSTATUS']._serialized_start=1894
+  _globals['_ENDPOINTSTATUS']._serialized_end=2030
+  _globals['_COOLDOWNSTATE']._serialized_start=2033
+  _globals['_COOLDOWNSTATE']._serialized_end=2162
   _globals['_PROVIDERHEALTH']._serialized_start=229
-  _globals['_PROVIDERHEALTH']._serialized_end=669
-  _globals['_CREDENTIALHEALTH']._serialized_start=672
-  _globals['_CREDENTIALHEALTH']._serialized_end=919
-  _globals['_SNAPSHOT']._serialized_start=922
-  _globals['_SNAPSHOT']._serialized_end=1172
-  _globals['_TRAFFICHEALTH']._serialized_start=1175
-  _globals['_TRAFFICHEALTH']._serialized_end=1352
-  _globals['_HISTOGRAM']._serialized_start=1354
-  _globals['_HISTOGRAM']._serialized_end=1416
-  _globals['_ROUTEKEY']._serialized_start=1418
-  _globals['_ROUTEKEY']._serialized_end=1522
+  _globals['_PROVIDERHEALTH']._serialized_end=719
+  _globals['_CREDENTIALHEALTH']._serialized_start=722
+  _globals['_CREDENTIALHEALTH']._serialized_end=969
+  _globals['_SNAPSHOT']._serialized_start=972
+  _globals['_SNAPSHOT']._serialized_end=1222
+  _globals['_TRAFFICHEALTH']._serialized_start=1225
+  _globals['_TRAFFICHEALTH']._serialized_end=1402
+  _globals['_HISTOGRAM']._serialized_start=1404
+  _globals['_HISTOGRAM']._serialized_end=1466
+  _globals['_ROUTEKEY']._serialized_start=1468
+  _globals['_ROUTEKEY']._serialized_end=1572
+  _globals['_COOLDOWN']._serialized_start=1575
+  _globals['_COOLDOWN']._serialized_end=1891
 # @@protoc_insertion_point(module_scope)

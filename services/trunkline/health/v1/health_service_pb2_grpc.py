@@ -62,6 +62,11 @@ class HealthServiceStub:
                 request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesRequest.SerializeToString,
                 response_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesResponse.FromString,
                 _registered_method=True)
+        self.AcquireTrial = channel.unary_unary(
+                '/trunkline.health.v1.HealthService/AcquireTrial',
+                request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialRequest.SerializeToString,
+                response_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialResponse.FromString,
+                _registered_method=True)
         self.WatchHealth = channel.unary_stream(
                 '/trunkline.health.v1.HealthService/WatchHealth',
                 request_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.WatchHealthRequest.SerializeToString,
@@ -113,7 +118,17 @@ class HealthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcomes(self, request, context):
-        """ReportOutcomes notes what attempts came to.
+        """ReportOutcomes notes what attempts came to, and sets cooldowns by it.
+        Callers: SERVICE (inference).
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcquireTrial(self, request, context):
+        """AcquireTrial leases a half-open route to one real chat of the whole fleet. When
+        health is away, each replica allows itself one trial in 20 s.
         Callers: SERVICE (inference).
         Errors: none of its own.
         """
@@ -157,6 +172,11 @@ def add_HealthServiceServicer_to_server(servicer, server):
                     servicer.ReportOutcomes,
                     request_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesRequest.FromString,
                     response_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesResponse.SerializeToString,
+            ),
+            'AcquireTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcquireTrial,
+                    request_deserializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialRequest.FromString,
+                    response_serializer=trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialResponse.SerializeToString,
             ),
             'WatchHealth': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchHealth,
@@ -302,6 +322,33 @@ class HealthService:
             '/trunkline.health.v1.HealthService/ReportOutcomes',
             trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesRequest.SerializeToString,
             trunkline_dot_health_dot_v1_dot_health__service__pb2.ReportOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcquireTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.health.v1.HealthService/AcquireTrial',
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialRequest.SerializeToString,
+            trunkline_dot_health_dot_v1_dot_health__service__pb2.AcquireTrialResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ from trunkline.inference.v1 import run_pb2 as trunkline_dot_inference_dot_v1_dot
 from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trunkline/inference/v1/inference_service.proto\x12\x16trunkline.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a!trunkline/inference/v1/chat.proto\x1a\"trunkline/inference/v1/event.proto\x1a trunkline/inference/v1/run.proto\x1a\"trunkline/options/v1/options.proto2\xe4\x05\n\x10InferenceService\x12Y\n\x04\x43hat\x12#.trunkline.inference.v1.ChatRequest\x1a$.trunkline.inference.v1.ChatResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x12^\n\nStreamChat\x12#.trunkline.inference.v1.ChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x64\n\nResumeChat\x12).trunkline.inference.v1.ResumeChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x9d\x01\n\nCancelChat\x12).trunkline.inference.v1.CancelChatRequest\x1a*.trunkline.inference.v1.CancelChatResponse\"8\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02,\"\'/api/control-plane/runs/{run_id}:cancel:\x01*\x12\x87\x01\n\x06GetRun\x12%.trunkline.inference.v1.GetRunRequest\x1a&.trunkline.inference.v1.GetRunResponse\".\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\"\x12 /api/control-plane/runs/{run_id}\x12\x84\x01\n\x08ListRuns\x12\'.trunkline.inference.v1.ListRunsRequest\x1a(.trunkline.inference.v1.ListRunsResponse\"%\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/control-plane/runsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trunkline/inference/v1/inference_service.proto\x12\x16trunkline.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a!trunkline/inference/v1/chat.proto\x1a\"trunkline/inference/v1/event.proto\x1a trunkline/inference/v1/run.proto\x1a\"trunkline/options/v1/options.proto2\xc8\x06\n\x10InferenceService\x12Y\n\x04\x43hat\x12#.trunkline.inference.v1.ChatRequest\x1a$.trunkline.inference.v1.ChatResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x12^\n\nStreamChat\x12#.trunkline.inference.v1.ChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x64\n\nResumeChat\x12).trunkline.inference.v1.ResumeChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x9d\x01\n\nCancelChat\x12).trunkline.inference.v1.CancelChatRequest\x1a*.trunkline.inference.v1.CancelChatResponse\"8\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02,\"\'/api/control-plane/runs/{run_id}:cancel:\x01*\x12\x62\n\x08\x43onverse\x12\'.trunkline.inference.v1.ConverseRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02(\x01\x30\x01\x12\x87\x01\n\x06GetRun\x12%.trunkline.inference.v1.GetRunRequest\x1a&.trunkline.inference.v1.GetRunResponse\".\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\"\x12 /api/control-plane/runs/{run_id}\x12\x84\x01\n\x08ListRuns\x12\'.trunkline.inference.v1.ListRunsRequest\x1a(.trunkline.inference.v1.ListRunsResponse\"%\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/control-plane/runsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['ResumeChat']._serialized_options = b'\252\273\030\002\001\002'
   _globals['_INFERENCESERVICE'].methods_by_name['CancelChat']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['CancelChat']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002,\"\'/api/control-plane/runs/{run_id}:cancel:\001*'
+  _globals['_INFERENCESERVICE'].methods_by_name['Converse']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['Converse']._serialized_options = b'\252\273\030\002\001\002'
   _globals['_INFERENCESERVICE'].methods_by_name['GetRun']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['GetRun']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002\"\022 /api/control-plane/runs/{run_id}'
   _globals['_INFERENCESERVICE'].methods_by_name['ListRuns']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['ListRuns']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002\031\022\027/api/control-plane/runs'
   _globals['_INFERENCESERVICE']._serialized_start=246
-  _globals['_INFERENCESERVICE']._serialized_end=986
+  _globals['_INFERENCESERVICE']._serialized_end=1086
 # @@protoc_insertion_point(module_scope)

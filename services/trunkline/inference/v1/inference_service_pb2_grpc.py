@@ -73,6 +73,11 @@ class InferenceServiceStub:
                 request_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatRequest.SerializeToString,
                 response_deserializer=trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatResponse.FromString,
                 _registered_method=True)
+        self.Converse = channel.stream_stream(
+                '/trunkline.inference.v1.InferenceService/Converse',
+                request_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ConverseRequest.SerializeToString,
+                response_deserializer=trunkline_dot_inference_dot_v1_dot_event__pb2.ChatEvent.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/trunkline.inference.v1.InferenceService/GetRun',
                 request_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.GetRunRequest.SerializeToString,
@@ -149,6 +154,21 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Converse(self, request_iterator, context):
+        """Converse holds a whole tool loop in one run: the request, then tool results
+        as they are ready, turn after turn. The loop outlives its connection: come
+        back with `attach` and go on. While it waits for tools no provider is asked.
+        Callers: ADMIN, DEVELOPER.
+        Errors: ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; NOT_FOUND `RUN_NOT_FOUND`;
+        OUT_OF_RANGE `EVENTS_TRIMMED`, `SEQUENCE_AHEAD`; RESOURCE_EXHAUSTED
+        `TURN_LIMIT_REACHED`, `CALL_LIMIT_REACHED`; FAILED_PRECONDITION
+        `UNEXPECTED_TOOL_RESULT`; ALREADY_EXISTS `TOOL_RESULT_MISMATCH`;
+        DEADLINE_EXCEEDED `TOOL_TIMED_OUT`; those of a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRun(self, request, context):
         """GetRun tells how a run stands, and its answer when it has one.
         Callers: ADMIN, DEVELOPER.
@@ -189,6 +209,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.CancelChat,
                     request_deserializer=trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatRequest.FromString,
                     response_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatResponse.SerializeToString,
+            ),
+            'Converse': grpc.stream_stream_rpc_method_handler(
+                    servicer.Converse,
+                    request_deserializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ConverseRequest.FromString,
+                    response_serializer=trunkline_dot_inference_dot_v1_dot_event__pb2.ChatEvent.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -326,6 +351,33 @@ class InferenceService:
             '/trunkline.inference.v1.InferenceService/CancelChat',
             trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatRequest.SerializeToString,
             trunkline_dot_inference_dot_v1_dot_run__pb2.CancelChatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Converse(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/trunkline.inference.v1.InferenceService/Converse',
+            trunkline_dot_inference_dot_v1_dot_run__pb2.ConverseRequest.SerializeToString,
+            trunkline_dot_inference_dot_v1_dot_event__pb2.ChatEvent.FromString,
             options,
             channel_credentials,
             insecure,

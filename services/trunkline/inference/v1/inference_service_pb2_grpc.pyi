@@ -80,6 +80,17 @@ class InferenceServiceStub:
     Callers: ADMIN, DEVELOPER.
     Errors: NOT_FOUND `RUN_NOT_FOUND`.
     """
+    Converse: _grpc.StreamStreamMultiCallable[_run_pb2.ConverseRequest, _event_pb2.ChatEvent]
+    """Converse holds a whole tool loop in one run: the request, then tool results
+    as they are ready, turn after turn. The loop outlives its connection: come
+    back with `attach` and go on. While it waits for tools no provider is asked.
+    Callers: ADMIN, DEVELOPER.
+    Errors: ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; NOT_FOUND `RUN_NOT_FOUND`;
+    OUT_OF_RANGE `EVENTS_TRIMMED`, `SEQUENCE_AHEAD`; RESOURCE_EXHAUSTED
+    `TURN_LIMIT_REACHED`, `CALL_LIMIT_REACHED`; FAILED_PRECONDITION
+    `UNEXPECTED_TOOL_RESULT`; ALREADY_EXISTS `TOOL_RESULT_MISMATCH`;
+    DEADLINE_EXCEEDED `TOOL_TIMED_OUT`; those of a run.
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_run_pb2.GetRunRequest, _run_pb2.GetRunResponse]
     """GetRun tells how a run stands, and its answer when it has one.
     Callers: ADMIN, DEVELOPER.
@@ -140,6 +151,17 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     that is no error.
     Callers: ADMIN, DEVELOPER.
     Errors: NOT_FOUND `RUN_NOT_FOUND`.
+    """
+    Converse: _aio.StreamStreamMultiCallable[_run_pb2.ConverseRequest, _event_pb2.ChatEvent]  # type: ignore[assignment]
+    """Converse holds a whole tool loop in one run: the request, then tool results
+    as they are ready, turn after turn. The loop outlives its connection: come
+    back with `attach` and go on. While it waits for tools no provider is asked.
+    Callers: ADMIN, DEVELOPER.
+    Errors: ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; NOT_FOUND `RUN_NOT_FOUND`;
+    OUT_OF_RANGE `EVENTS_TRIMMED`, `SEQUENCE_AHEAD`; RESOURCE_EXHAUSTED
+    `TURN_LIMIT_REACHED`, `CALL_LIMIT_REACHED`; FAILED_PRECONDITION
+    `UNEXPECTED_TOOL_RESULT`; ALREADY_EXISTS `TOOL_RESULT_MISMATCH`;
+    DEADLINE_EXCEEDED `TOOL_TIMED_OUT`; those of a run.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_run_pb2.GetRunRequest, _run_pb2.GetRunResponse]  # type: ignore[assignment]
     """GetRun tells how a run stands, and its answer when it has one.
@@ -222,6 +244,23 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         that is no error.
         Callers: ADMIN, DEVELOPER.
         Errors: NOT_FOUND `RUN_NOT_FOUND`.
+        """
+
+    @_abc_1.abstractmethod
+    def Converse(
+        self,
+        request_iterator: _MaybeAsyncIterator[_run_pb2.ConverseRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_pb2.ChatEvent], _abc.AsyncIterator[_event_pb2.ChatEvent]]:
+        """Converse holds a whole tool loop in one run: the request, then tool results
+        as they are ready, turn after turn. The loop outlives its connection: come
+        back with `attach` and go on. While it waits for tools no provider is asked.
+        Callers: ADMIN, DEVELOPER.
+        Errors: ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; NOT_FOUND `RUN_NOT_FOUND`;
+        OUT_OF_RANGE `EVENTS_TRIMMED`, `SEQUENCE_AHEAD`; RESOURCE_EXHAUSTED
+        `TURN_LIMIT_REACHED`, `CALL_LIMIT_REACHED`; FAILED_PRECONDITION
+        `UNEXPECTED_TOOL_RESULT`; ALREADY_EXISTS `TOOL_RESULT_MISMATCH`;
+        DEADLINE_EXCEEDED `TOOL_TIMED_OUT`; those of a run.
         """
 
     @_abc_1.abstractmethod

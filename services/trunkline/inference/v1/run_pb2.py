@@ -23,13 +23,15 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.inference.v1 import chat_pb2 as trunkline_dot_inference_dot_v1_dot_chat__pb2
 from trunkline.inference.v1 import error_pb2 as trunkline_dot_inference_dot_v1_dot_error__pb2
+from trunkline.inference.v1 import message_pb2 as trunkline_dot_inference_dot_v1_dot_message__pb2
 from trunkline.inference.v1 import result_pb2 as trunkline_dot_inference_dot_v1_dot_result__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/inference/v1/run.proto\x12\x16trunkline.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/inference/v1/chat.proto\x1a\"trunkline/inference/v1/error.proto\x1a#trunkline/inference/v1/result.proto\"\x84\x01\n\x11ResumeChatRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1e\n\x0con_behalf_of\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"c\n\x11\x43\x61ncelChatRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1e\n\x0con_behalf_of\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\">\n\x12\x43\x61ncelChatResponse\x12(\n\x03run\x18\x01 \x01(\x0b\x32\x1b.trunkline.inference.v1.Run\"\x96\x01\n\rGetRunRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x0finclude_content\x18\x03 \x01(\x08\x12\x1e\n\x0con_behalf_of\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"q\n\x0eGetRunResponse\x12(\n\x03run\x18\x01 \x01(\x0b\x32\x1b.trunkline.inference.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1c\n\x14\x66irst_part_continues\x18\x03 \x01(\x08\"\xf6\x01\n\x0fListRunsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32 .trunkline.inference.v1.RunStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tprincipal\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x0con_behalf_of\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"V\n\x10ListRunsResponse\x12)\n\x04runs\x18\x01 \x03(\x0b\x32\x1b.trunkline.inference.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xee\x03\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .trunkline.inference.v1.RunState\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x0e \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x07 \x01(\x03\x12\x16\n\x0e\x66irst_sequence\x18\x08 \x01(\x03\x12\x34\n\tcompleted\x18\t \x01(\x0b\x32!.trunkline.inference.v1.Completed\x12\x33\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\".trunkline.inference.v1.RunFailure\x12\x36\n\ndurability\x18\x0b \x01(\x0e\x32\".trunkline.inference.v1.Durability\x12\x0f\n\x07readers\x18\x0c \x01(\x05\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\nRunFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32#.trunkline.inference.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x05trail\x18\x04 \x01(\x0b\x32$.trunkline.inference.v1.AttemptTrail*\x9b\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x15\n\x11RUN_STATE_WAITING\x10\x02\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/inference/v1/run.proto\x12\x16trunkline.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/inference/v1/chat.proto\x1a\"trunkline/inference/v1/error.proto\x1a$trunkline/inference/v1/message.proto\x1a#trunkline/inference/v1/result.proto\"\x84\x01\n\x11ResumeChatRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1e\n\x0con_behalf_of\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"c\n\x11\x43\x61ncelChatRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1e\n\x0con_behalf_of\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\">\n\x12\x43\x61ncelChatResponse\x12(\n\x03run\x18\x01 \x01(\x0b\x32\x1b.trunkline.inference.v1.Run\"\x96\x01\n\rGetRunRequest\x12.\n\x06run_id\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^run_[0-9A-Za-z]{1,64}$\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x0finclude_content\x18\x03 \x01(\x08\x12\x1e\n\x0con_behalf_of\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"q\n\x0eGetRunResponse\x12(\n\x03run\x18\x01 \x01(\x0b\x32\x1b.trunkline.inference.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1c\n\x14\x66irst_part_continues\x18\x03 \x01(\x08\"\xf6\x01\n\x0fListRunsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32 .trunkline.inference.v1.RunStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\tprincipal\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x0con_behalf_of\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"V\n\x10ListRunsResponse\x12)\n\x04runs\x18\x01 \x03(\x0b\x32\x1b.trunkline.inference.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xee\x03\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .trunkline.inference.v1.RunState\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x0e \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x07 \x01(\x03\x12\x16\n\x0e\x66irst_sequence\x18\x08 \x01(\x03\x12\x34\n\tcompleted\x18\t \x01(\x0b\x32!.trunkline.inference.v1.Completed\x12\x33\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\".trunkline.inference.v1.RunFailure\x12\x36\n\ndurability\x18\x0b \x01(\x0e\x32\".trunkline.inference.v1.Durability\x12\x0f\n\x07readers\x18\x0c \x01(\x05\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\nRunFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32#.trunkline.inference.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x05trail\x18\x04 \x01(\x0b\x32$.trunkline.inference.v1.AttemptTrail\"\x84\x02\n\x0f\x43onverseRequest\x12\x36\n\x05start\x18\x01 \x01(\x0b\x32%.trunkline.inference.v1.ConverseStartH\x00\x12;\n\x06\x61ttach\x18\x02 \x01(\x0b\x32).trunkline.inference.v1.ResumeChatRequestH\x00\x12\x39\n\x0btool_result\x18\x03 \x01(\x0b\x32\".trunkline.inference.v1.ToolResultH\x00\x12\x32\n\x03\x65nd\x18\x04 \x01(\x0b\x32#.trunkline.inference.v1.ConverseEndH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"\r\n\x0b\x43onverseEnd\"\xcc\x01\n\rConverseStart\x12\x39\n\x04\x63hat\x18\x01 \x01(\x0b\x32#.trunkline.inference.v1.ChatRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\tmax_turns\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12&\n\x12max_parallel_calls\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x01(\x00\x12\x39\n\x0ctool_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\xbaH\x05\xaa\x01\x02*\x00*\x9b\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x15\n\x11RUN_STATE_WAITING\x10\x02\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,24 +64,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRUNSREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_LISTRUNSREQUEST'].fields_by_name['on_behalf_of']._loaded_options = None
   _globals['_LISTRUNSREQUEST'].fields_by_name['on_behalf_of']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_RUNSTATE']._serialized_start=1785
-  _globals['_RUNSTATE']._serialized_end=1940
-  _globals['_RESUMECHATREQUEST']._serialized_start=231
-  _globals['_RESUMECHATREQUEST']._serialized_end=363
-  _globals['_CANCELCHATREQUEST']._serialized_start=365
-  _globals['_CANCELCHATREQUEST']._serialized_end=464
-  _globals['_CANCELCHATRESPONSE']._serialized_start=466
-  _globals['_CANCELCHATRESPONSE']._serialized_end=528
-  _globals['_GETRUNREQUEST']._serialized_start=531
-  _globals['_GETRUNREQUEST']._serialized_end=681
-  _globals['_GETRUNRESPONSE']._serialized_start=683
-  _globals['_GETRUNRESPONSE']._serialized_end=796
-  _globals['_LISTRUNSREQUEST']._serialized_start=799
-  _globals['_LISTRUNSREQUEST']._serialized_end=1045
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1047
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1133
-  _globals['_RUN']._serialized_start=1136
-  _globals['_RUN']._serialized_end=1630
-  _globals['_RUNFAILURE']._serialized_start=1633
-  _globals['_RUNFAILURE']._serialized_end=1782
+  _globals['_CONVERSEREQUEST'].oneofs_by_name['kind']._loaded_options = None
+  _globals['_CONVERSEREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
+  _globals['_CONVERSESTART'].fields_by_name['chat']._loaded_options = None
+  _globals['_CONVERSESTART'].fields_by_name['chat']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CONVERSESTART'].fields_by_name['max_turns']._loaded_options = None
+  _globals['_CONVERSESTART'].fields_by_name['max_turns']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_CONVERSESTART'].fields_by_name['max_parallel_calls']._loaded_options = None
+  _globals['_CONVERSESTART'].fields_by_name['max_parallel_calls']._serialized_options = b'\272H\007\032\005\030\200\001(\000'
+  _globals['_CONVERSESTART'].fields_by_name['tool_timeout']._loaded_options = None
+  _globals['_CONVERSESTART'].fields_by_name['tool_timeout']._serialized_options = b'\272H\005\252\001\002*\000'
+  _globals['_RUNSTATE']._serialized_start=2340
+  _globals['_RUNSTATE']._serialized_end=2495
+  _globals['_RESUMECHATREQUEST']._serialized_start=301
+  _globals['_RESUMECHATREQUEST']._serialized_end=433
+  _globals['_CANCELCHATREQUEST']._serialized_start=435
+  _globals['_CANCELCHATREQUEST']._serialized_end=534
+  _globals['_CANCELCHATRESPONSE']._serialized_start=536
+  _globals['_CANCELCHATRESPONSE']._serialized_end=598
+  _globals['_GETRUNREQUEST']._serialized_start=601
+  _globals['_GETRUNREQUEST']._serialized_end=751
+  _globals['_GETRUNRESPONSE']._serialized_start=753
+  _globals['_GETRUNRESPONSE']._serialized_end=866
+  _globals['_LISTRUNSREQUEST']._serialized_start=869
+  _globals['_LISTRUNSREQUEST']._serialized_end=1115
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1117
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1203
+  _globals['_RUN']._serialized_start=1206
+  _globals['_RUN']._serialized_end=1700
+  _globals['_RUNFAILURE']._serialized_start=1703
+  _globals['_RUNFAILURE']._serialized_end=1852
+  _globals['_CONVERSEREQUEST']._serialized_start=1855
+  _globals['_CONVERSEREQUEST']._serialized_end=2115
+  _globals['_CONVERSEEND']._serialized_start=2117
+  _globals['_CONVERSEEND']._serialized_end=2130
+  _globals['_CONVERSESTART']._serialized_start=2133
+  _globals['_CONVERSESTART']._serialized_end=2337
 # @@protoc_insertion_point(module_scope)
