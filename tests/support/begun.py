@@ -92,5 +92,7 @@ def check_cancelled(failure: Failure, model: str) -> None:
     (attempt,) = failure.attempts
     assert attempt.model == f"sandbox/{model}"
     assert attempt.outcome == result_pb2.ATTEMPT_OUTCOME_CANCELLED
-    assert attempt.usage.source == result_pb2.USAGE_SOURCE_UNKNOWN
+    said = attempt.HasField("time_to_first_token")
+    estimated, unknown = result_pb2.USAGE_SOURCE_ESTIMATED, result_pb2.USAGE_SOURCE_UNKNOWN
+    assert attempt.usage.source == (estimated if said else unknown)
     assert not attempt.HasField("failure")

@@ -144,6 +144,8 @@ class Deployment:
             "config_dir": self.root / "config",
             "listen": "127.0.0.1:0",
             "os_keyring": "never",
+            # Tests fail on purpose more often than providers do.
+            "retry_budget": 1_000,
             **self._settings,
         }
         return Source(environment={}, file={}, file_path=None, overrides=overrides)

@@ -10,9 +10,13 @@ from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.cooling import Cooling
 from trunkline.inference.keys import Keys
+from trunkline.inference.latencies import Latencies
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.probe import ProviderServicer
+from trunkline.inference.pursuit import Means
+from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs
 from trunkline.inference.servicer import InferenceServicer
@@ -25,6 +29,7 @@ from trunkline.kernel.service import Surroundings, WatchedView
 from trunkline.kernel.settings import SettingsError, Source
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
+from trunkline.views.health import HealthView
 
 _TICK_S = 1.0
 
@@ -62,17 +67,20 @@ class InferenceService:
             max_staleness_s=surroundings.process.max_security_staleness_s,
         )
         keys = Keys(credential_channel, self._credentials, clock)
-        self._outcomes = Outcomes(surroundings.channel("health"), clock)
-        runner = Runner(
-            settings,
-            adapters,
-            self._transport,
-            self._catalog,
-            self._credentials,
-            keys,
-            self._outcomes,
-            clock,
+        self._health = HealthView(surroundings.channel("health"), clock)
+        self._outcomes = Outcomes(surroundings.channel("health"), clock, self._health)
+        means = Means(
+            settings=settings,
+            adapters=adapters,
+            transport=self._transport,
+            keys=keys,
+            cooling=Cooling(surroundings.channel("health"), self._health, clock),
+            outcomes=self._outcomes,
+            budget=RetryBudget(settings.retry_budget),
+            latencies=Latencies(clock),
+            clock=clock,
         )
+        runner = Runner(means, self._catalog, self._credentials)
         self.runs = Runs(settings, clock, runner.carry)
         self._servicer = InferenceServicer(self.runs, runner, settings)
         self._provider_servicer = ProviderServicer(
@@ -93,7 +101,7 @@ class InferenceService:
     @property
     def views(self) -> tuple[WatchedView, ...]:
         """Return what it watches at other services."""
-        return (self._catalog.watched, self._credentials.watched)
+        return (self._catalog.watched, self._credentials.watched, self._health.watched)
 
     async def open(self) -> None:
         """Open nothing: MEMORY runs have no store."""
@@ -114,6 +122,7 @@ class InferenceService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._catalog.follower.run())
             group.create_task(self._credentials.follower.run())
+            group.create_task(self._health.follower.run())
             group.create_task(self._outcomes.run())
             group.create_task(self._tick())
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from trunkline.inference.continuation import Continuation, estimate_tokens
 from trunkline.inference.drafts import Drafts
-from trunkline.inference.plan import Candidate
+from trunkline.inference.seam import Seam
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.inference.waits import Waits
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, duration, timestamp
+from trunkline.planning.candidates import Candidate
 
 
 @dataclass(slots=True)
@@ -22,10 +24,16 @@ class Attempt:
         waits: the longest waits.
         caller: who began the run; its role decides what is told.
         clock: measures.
+        continuation: how it carries on what others began.
+        trial_id: the trial of a cooling route that it is; empty: none.
+        is_hedge: it runs beside a slow one.
         began: monotonic seconds.
         began_ns: the same by the wall.
         first_token: monotonic seconds of the first content; None: none has come.
         drafts: what was said and has no number yet.
+        seam: joins it to what was said before; None: it gives the whole answer.
+        said: how many characters it gave to readers.
+        is_joined: readers know that what follows is its.
         losses: of the request.
     """
 
@@ -34,15 +42,23 @@ class Attempt:
     waits: Waits
     caller: Caller
     clock: Clock
+    continuation: Continuation
+    drafts: Drafts
+    trial_id: str = ""
+    is_hedge: bool = False
     began: float = 0.0
     began_ns: int = 0
     first_token: float | None = None
-    drafts: Drafts = field(default_factory=Drafts)
+    seam: Seam | None = None
+    said: int = 0
+    is_joined: bool = False
     losses: tuple[result_pb2.Loss, ...] = ()
 
     def __post_init__(self) -> None:
         """Begin now."""
         self.begin()
+        if self.continuation.delivered is not None:
+            self.seam = Seam(self.continuation)
 
     def begin(self) -> None:
         """Note that the request is sent now."""
@@ -50,7 +66,12 @@ class Attempt:
         self.began_ns = self.clock.time_ns()
 
     def record(self, outcome: result_pb2.AttemptOutcome.ValueType) -> result_pb2.Attempt:
-        """Return the attempt, ending now, as answers and errors tell it; its usage is unknown."""
+        """Return the attempt, ending now, as answers and errors tell it.
+
+        Its usage is estimated by what it said; of one that said nothing it is unknown.
+        """
+        said = self.said
+        source = result_pb2.USAGE_SOURCE_ESTIMATED if said else result_pb2.USAGE_SOURCE_UNKNOWN
         record = result_pb2.Attempt(
             number=self.number,
             model=self.candidate.name,
@@ -58,7 +79,8 @@ class Attempt:
             credential_scope=self.candidate.scope,
             start_time=timestamp(self.began_ns),
             duration=duration(self.clock.monotonic() - self.began),
-            usage=result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN),
+            usage=result_pb2.Usage(output_tokens=estimate_tokens(said), source=source),
+            continuation=self.continuation.strategy,
             credential_id=self.candidate.credential.id if self.caller.is_admin else "",
         )
         if self.first_token is not None:

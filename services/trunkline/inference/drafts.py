@@ -50,11 +50,16 @@ class Drafts:
 
     __slots__ = ("_calls", "_ids", "_open", "_pending")
 
-    def __init__(self) -> None:
+    def __init__(self, call_ids: set[str] | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            call_ids: those of the run so far, to which new ones are added; None: none yet.
+        """
         self._pending: list[_Fragments | event_pb2.ChatEvent] = []
         self._open: dict[int, _Fragments] = {}
         self._calls: dict[int, _Call] = {}
-        self._ids: set[str] = set()
+        self._ids = set() if call_ids is None else call_ids
 
     def text(self, block: int, text: str) -> None:
         """Note more text of a block; empty text is nothing."""
@@ -187,6 +192,9 @@ class Drafts:
     def usage(self, usage: result_pb2.Usage) -> None:
         """Note tokens so far; what is told with the end belongs into the ending."""
         self._pending.append(event_pb2.ChatEvent(usage_update=event_pb2.UsageUpdate(usage=usage)))
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
 
     def take(self) -> list[event_pb2.ChatEvent]:
         """Return the drafts of this read, merged and split to size, and begin anew.

@@ -32,6 +32,28 @@ class _Block:
     citations: list[tuple[int, message_pb2.Citation]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What of an answer readers have, when the attempt that gave it died.
+
+    Attributes:
+        first_sequence: of the first event of it.
+        has_whole_call: a tool call among it is whole.
+        has_text: text or words of a refusal are among it.
+        text: all of it, where it is text alone, apart from calls that were aborted; else
+            empty.
+        text_block: where the text goes on.
+        last_block: the highest number that is in use.
+    """
+
+    first_sequence: int
+    has_whole_call: bool
+    has_text: bool
+    text: str
+    text_block: int
+    last_block: int
+
+
 class Fold:
     """The message so far; feed it every event of a run in order."""
 
@@ -85,6 +107,25 @@ class Fold:
             case "turn_completed":
                 self._blocks.clear()
                 self.size = 0
+
+    def delivered(self) -> Delivered | None:
+        """Return what readers have of the answer; None: nothing of it."""
+        if not self._blocks:
+            return None
+        counted = {
+            number: block
+            for number, block in self._blocks.items()
+            if block.kind != "call" or block.whole
+        }
+        texts = sorted(counted) if all(block.kind == "text" for block in counted.values()) else []
+        return Delivered(
+            first_sequence=min(block.begun for block in self._blocks.values()),
+            has_whole_call=any(block.kind == "call" for block in counted.values()),
+            has_text=any(block.kind in ("text", "refusal") for block in counted.values()),
+            text="".join(text for number in texts for _, text in self._blocks[number].pieces),
+            text_block=texts[-1] if texts else 0,
+            last_block=max(self._blocks),
+        )
 
     def message(self) -> message_pb2.Message:
         """Return the message of the blocks that count, in their order."""

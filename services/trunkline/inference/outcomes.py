@@ -1,8 +1,12 @@
-"""Tell health what attempts came to, in the background and in batches."""
+"""Tell health what attempts came to, in the background and in batches.
+
+What answers is known to this process at once, and to the others by their watch.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,6 +18,7 @@ from trunkline.kernel.channel import PeerRefused, ask
 from trunkline.kernel.clock import Clock, duration
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
+from trunkline.views.health import HealthView
 
 log = get_logger("trunkline.outcomes")
 
@@ -22,7 +27,7 @@ MAX_BATCH = 1_000
 _PAUSE_S = 0.25
 _TIMEOUT_S = 5.0
 # Health cannot take outcomes now, and will.
-_LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED"}
+_LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED", "STORE_UNAVAILABLE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,13 @@ class _Ended:
     ended: float
     first_token: float | None
     failure: failure_pb2.AttemptFailure | None
+    trial_id: str
+    will_retry: bool
+
+    @property
+    def is_urgent(self) -> bool:
+        """Tell whether a route may begin or cease to cool by it."""
+        return bool(self.trial_id) or (self.failure is not None and not self.will_retry)
 
     def outcome(self, now: float) -> health_service_pb2.Outcome:
         """Return it as health is told at a time."""
@@ -42,6 +54,8 @@ class _Ended:
             route=health_pb2.RouteKey(model=self.model, credential_id=self.credential_id),
             start_age=duration(now - self.began),
             duration=duration(self.ended - self.began),
+            trial_id=self.trial_id,
+            will_retry=self.will_retry,
         )
         if self.first_token is not None:
             outcome.time_to_first_token.CopyFrom(duration(self.first_token - self.began))
@@ -57,18 +71,24 @@ class Outcomes:
     """Collects outcomes and reports them.
 
     What health cannot take in time is lost from the oldest on: outcomes are signals of
-    the moment, and no chat waits for them.
+    the moment, and no chat waits for them. Successes wait a moment for others; a failure
+    or a trial's end takes them along at once.
 
     Args:
         channel: to the health service.
         clock: measures how long ago an attempt began.
+        view: takes over what cools by them.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock, view: HealthView) -> None:
         self._stub = health_service_pb2_grpc.HealthServiceStub(channel)
+        self._view = view
         self._clock = clock
         self._waiting: deque[_Ended] = deque(maxlen=MAX_WAITING)
         self._something = asyncio.Event()
+        self._urgent = asyncio.Event()
+        # Health did not take the last ones: nothing is urgent enough to ask without a pause.
+        self._is_away = False
 
     def add(
         self,
@@ -78,6 +98,8 @@ class Outcomes:
         began: float,
         first_token: float | None,
         failure: failure_pb2.AttemptFailure | None,
+        trial_id: str = "",
+        will_retry: bool = False,
     ) -> None:
         """Note how an attempt ended, now.
 
@@ -87,21 +109,32 @@ class Outcomes:
             began: monotonic seconds.
             first_token: monotonic seconds of the first content; None: none came.
             failure: None: it succeeded.
+            trial_id: the trial that it was; empty: none.
+            will_retry: the same request asks the same route once more.
         """
-        ended = self._clock.monotonic()
-        self._waiting.append(_Ended(model, credential_id, began, ended, first_token, failure))
+        now = self._clock.monotonic()
+        ended = _Ended(model, credential_id, began, now, first_token, failure, trial_id, will_retry)
+        self._waiting.append(ended)
         self._something.set()
+        if ended.is_urgent:
+            self._urgent.set()
 
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
             await self._something.wait()
-            await asyncio.sleep(_PAUSE_S)
+            if self._is_away:
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PAUSE_S):
+                        await self._urgent.wait()
             await self.flush()
 
     async def flush(self) -> None:
         """Report one batch of what waits."""
         self._something.clear()
+        self._urgent.clear()
         batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
         if not batch:
             return
@@ -110,7 +143,9 @@ class Outcomes:
             outcomes=[ended.outcome(now) for ended in batch]
         )
         try:
-            await ask("health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S)
+            answer: health_service_pb2.ReportOutcomesResponse = await ask(
+                "health", self._stub.ReportOutcomes, request, timeout=_TIMEOUT_S
+            )
         except Unavailable:
             self._keep(batch)
         except PeerRefused as refused:
@@ -118,10 +153,14 @@ class Outcomes:
                 self._keep(batch)
             else:
                 log.warning("outcomes_refused", reason=refused.reason, count=len(batch))
+        else:
+            self._is_away = False
+            self._view.adopt(answer.cooldowns)
         if self._waiting:
             self._something.set()
 
     def _keep(self, batch: list[_Ended]) -> None:
         """Put a batch back; what is older than the queue is long is dropped."""
+        self._is_away = True
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extendleft(reversed(batch[-room:] if room else []))

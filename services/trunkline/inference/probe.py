@@ -89,7 +89,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         except AddressForbidden as forbidden:
             raise refused(forbidden.rule, forbidden.message, forbidden.advice) from None
         except NoPlace as fault:
-            raise to_limit(fault) from None
+            raise to_limit(fault.limit) from None
         except TransportFault as fault:
             response.verification.verdict = (
                 provider_pb2.VERDICT_NOT_FOUND

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from google.rpc import status_pb2
 
@@ -11,6 +11,7 @@ from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
 from trunkline.inference.journal.memory import MemoryJournal, Trimmed
 from trunkline.inference.terms import Terms
+from trunkline.inference.trail import make_trail
 from trunkline.inference.v1 import (
     chat_pb2,
     error_pb2,
@@ -44,7 +45,11 @@ class Run:
     Attributes:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
-        under_way: the attempt under way; None: there is none.
+        under_way: the attempts under way, of which a hedge makes two.
+        attempts: those that ended, in order of their end.
+        attempt_count: how many were started.
+        losses: of the answer so far.
+        call_ids: of all tool calls that were begun.
         cancelled_by: `cancel`, `disconnect` or `revoked`; empty: it was not.
     """
 
@@ -70,7 +75,12 @@ class Run:
         self.readers = 0
         self.cancelled_by = ""
         self.task: asyncio.Task[None] | None = None
-        self.under_way: Attempt | None = None
+        self.under_way: list[Attempt] = []
+        self.attempts: list[result_pb2.Attempt] = []
+        self.attempt_count = 0
+        self.losses: list[result_pb2.Loss] = []
+        self.call_ids: set[str] = set()
+        self._spoke_last = ""
         self._clock = clock
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -107,6 +117,75 @@ class Run:
             self.journal.append(event)
             self.fold.feed(event)
 
+    def start_attempt(self, attempt: Attempt) -> None:
+        """Note that a request is about to be sent."""
+        self.attempt_count = attempt.number
+        self.under_way.append(attempt)
+        candidate = attempt.candidate
+        started = event_pb2.AttemptStarted(
+            model=candidate.name, credential_scope=candidate.scope, hedge=attempt.is_hedge
+        )
+        self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_started=started))
+
+    def say(self, attempt: Attempt, told: list[event_pb2.ChatEvent]) -> None:
+        """Add what an attempt said; the first time after others the seam comes before it."""
+        if not attempt.is_joined:
+            self.open_seam(attempt)
+        size = self.fold.size
+        for event in told:
+            event.attempt = attempt.number
+            self.append(event)
+        attempt.said += self.fold.size - size
+
+    def open_seam(self, attempt: Attempt) -> None:
+        """Let what follows be an attempt's, which may void what others said."""
+        attempt.is_joined = True
+        continuation, model = attempt.continuation, attempt.candidate.name
+        if continuation.delivered is None:
+            # What gives the whole answer has nobody's losses but its own.
+            self.losses = []
+        if continuation.strategy:
+            seam = event_pb2.ContinuationStarted(
+                from_model=self._spoke_last,
+                to_model=model,
+                strategy=continuation.strategy,
+                void_from_sequence=continuation.void_from,
+            )
+            self.append(event_pb2.ChatEvent(attempt=attempt.number, continuation_started=seam))
+        self._spoke_last = model
+        self._lose(attempt, attempt.losses)
+
+    def end_attempt(
+        self,
+        attempt: Attempt,
+        record: result_pb2.Attempt,
+        failed: event_pb2.AttemptFailed | None = None,
+    ) -> None:
+        """Note how an attempt ended.
+
+        Args:
+            attempt: under way.
+            record: it as answers and errors tell it.
+            failed: what readers are told of its failure; None: it did not fail.
+        """
+        if attempt in self.under_way:
+            self.under_way.remove(attempt)
+        self.attempts.append(record)
+        self.attempts.sort(key=lambda each: each.number)
+        if failed is not None:
+            self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_failed=failed))
+
+    def lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
+        """Note what an attempt could not carry of its answer."""
+        if not attempt.is_joined:
+            self.open_seam(attempt)
+        self._lose(attempt, losses)
+
+    @property
+    def remaining_s(self) -> float:
+        """Return how many seconds are left of the run's time."""
+        return 0.0 if self._total is None else self._total.when() - self._loop.time()
+
     def finish(self, completed: result_pb2.Completed) -> None:
         """End the run with a whole answer; its message is folded from the events."""
         if not self.is_live:
@@ -141,9 +220,10 @@ class Run:
         """End the run in the midst of its work, with an error and the attempt under way."""
         if not self.is_live:
             return
-        if self.under_way is not None:
-            cancelled = self.under_way.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED)
-            error.details += (result_pb2.AttemptTrail(attempts=[cancelled]),)
+        for attempt in list(self.under_way):
+            self.end_attempt(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED))
+        if self.attempts:
+            error.details += (make_trail(self.attempts, ()),)
         self.fail(error, state)
         if self.task is not None:
             self.task.cancel()
@@ -244,6 +324,12 @@ class Run:
         self.completed = self.answer = None
         self.answer_bytes = 0
 
+    def _lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
+        """Note what an attempt could not carry."""
+        for loss in losses:
+            loss.attempt = attempt.number
+            self.losses.append(loss)
+
     def _end(self, state: run_pb2.RunState.ValueType) -> None:
         """Take the final state."""
         self.state = state
@@ -253,7 +339,7 @@ class Run:
                 timer.cancel()
         self._grace = self._total = None
         self.fold = Fold()
-        self.under_way = None
+        self.under_way = []
         self.journal.close()
         self._on_end(self)
 

@@ -59,6 +59,11 @@ class InferenceSettings(Settings):
         gt=0,
         description="From a request sent to its first content, in seconds; not for reasoning.",
     )
+    first_token_fallback_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="The same while another model is left that could be asked.",
+    )
     first_token_local_s: float = Field(
         default=120.0, gt=0, description="The same of a provider at a private address."
     )
@@ -72,6 +77,30 @@ class InferenceSettings(Settings):
         default=2.0,
         gt=0,
         description="How long usage is waited for after an answer's end, in seconds.",
+    )
+    hedge_after_s: float = Field(
+        default=8.0,
+        ge=0,
+        description="Without content for so long, in seconds, a model of another provider is"
+        " asked beside the first; not for reasoning. 0: never.",
+    )
+    retry_pause_s: float = Field(
+        default=0.5,
+        ge=0,
+        description="Before the same model is asked again where its provider does not say when,"
+        " in seconds.",
+    )
+    retry_wait_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="The longest wait, in seconds, that a provider may ask for and that is"
+        " waited for.",
+    )
+    retry_budget: float = Field(
+        default=10.0,
+        ge=0,
+        description="Retries, hedges and requests to models that cool that a process may make"
+        " at once; each request adds a tenth.",
     )
     connections_per_provider: int = Field(
         default=1_024, ge=1, description="Connections to one origin that may be open at once."

@@ -15,23 +15,15 @@ _NOT_YET = "is not served yet; leave it out"
 
 # Field and whether a request uses it.
 _CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
-    ("fallbacks", lambda request: bool(request.fallbacks)),
     ("role", lambda request: bool(request.role)),
     ("agent", lambda request: bool(request.agent)),
-    ("chain", lambda request: bool(request.chain)),
     ("idempotency_key", lambda request: bool(request.idempotency_key)),
     ("session", lambda request: bool(request.session)),
-    ("limits.hedge_after", lambda request: request.limits.HasField("hedge_after")),
     ("provider_options", lambda request: request.HasField("provider_options")),
     (
         "disconnect.action",
         lambda request: request.disconnect.action == chat_pb2.DisconnectPolicy.ACTION_CONTINUE,
     ),
-    (
-        "continuation",
-        lambda request: request.continuation != chat_pb2.CONTINUATION_POLICY_UNSPECIFIED,
-    ),
-    ("strict", lambda request: request.strict),
     ("durability", lambda request: request.durability == chat_pb2.DURABILITY_DURABLE),
 )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trunkline.inference.plan import Candidate
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.clock import to_seconds
+from trunkline.planning.candidates import Candidate
 
 _MAX_WAIT_S = 3600.0
 
@@ -70,17 +70,32 @@ class Deadlines:
         return min(now + self._idle, self._whole_by)
 
 
-def settle_waits(terms: Terms, candidate: Candidate, settings: InferenceSettings) -> Waits:
+def settle_waits(
+    terms: Terms,
+    candidate: Candidate,
+    settings: InferenceSettings,
+    *,
+    streams: bool,
+    has_other: bool,
+) -> Waits:
     """Return the waits of an attempt: the request's, else the deployment's.
 
-    An answer in one piece says nothing until it is whole: it has the run's time.
+    Args:
+        terms: of the run.
+        candidate: who is asked.
+        settings: the deployment's.
+        streams: the answer comes in parts; one in one piece says nothing until it is whole,
+            and has the run's time.
+        has_other: somebody else could be asked in its place.
     """
-    reasons = _reasons(terms.request, candidate)
+    reasons = does_reason(terms.request, candidate)
     first_token: float | None = settings.first_token_s
-    if not terms.in_parts:
+    if not streams:
         first_token = terms.total_s
     elif reasons:
         first_token = None
+    elif has_other:
+        first_token = settings.first_token_fallback_s
     elif candidate.place.is_local:
         first_token = settings.first_token_local_s
     waits = Waits(
@@ -101,7 +116,7 @@ def settle_waits(terms: Terms, candidate: Candidate, settings: InferenceSettings
     return replace(waits, **asked)
 
 
-def _reasons(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:
+def does_reason(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:
     """Tell whether long silence is to be expected, since the request or the model reasons."""
     asked = request.reasoning
     if asked.effort:

@@ -1,0 +1,76 @@
+"""Who cools down, as health says, and leave to try one of them again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import grpc
+
+from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
+from trunkline.kernel.channel import PeerRefused, ask
+from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import Unavailable
+from trunkline.planning.candidates import Candidate
+from trunkline.views.health import Cooldown, HealthView
+
+OWN_TRIAL_S: Final = 20.0
+"""When health is away, a process allows itself one trial of a route in so long."""
+
+# A chat waits for leave no longer: another may be asked instead.
+_TIMEOUT_S: Final = 0.5
+_TRIAL: Final = timedelta(seconds=60)
+
+
+class Cooling:
+    """Asks health's view who cools, and health for leave to try.
+
+    Args:
+        channel: to the health service.
+        view: of the routes that cool.
+        clock: measures.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, view: HealthView, clock: Clock) -> None:
+        self._stub = health_service_pb2_grpc.HealthServiceStub(channel)
+        self._view = view
+        self._clock = clock
+        self._own_trials: dict[tuple[str, str], float] = {}
+
+    def find(self, candidate: Candidate) -> Cooldown | None:
+        """Return how a candidate cools; None: it does not."""
+        return self._view.find(candidate.name, candidate.credential.id, self._clock.monotonic())
+
+    async def try_out(self, cooldown: Cooldown) -> str | None:
+        """Ask for leave to try a route whose wait is over.
+
+        Returns:
+            The trial's id; empty: health is away, and this process allows it itself; None:
+            somebody else tries it.
+        """
+        if cooldown.trial_remaining_s:
+            return None
+        request = health_service_pb2.AcquireTrialRequest(
+            route=health_pb2.RouteKey(model=cooldown.model, credential_id=cooldown.credential_id)
+        )
+        request.ttl.FromTimedelta(_TRIAL)
+        try:
+            answer = await ask("health", self._stub.AcquireTrial, request, timeout=_TIMEOUT_S)
+        except (Unavailable, PeerRefused):
+            return "" if self._allow_itself(cooldown) else None
+        self._view.adopt([answer.cooldown] if answer.HasField("cooldown") else [])
+        # One that closed meanwhile may be asked like any other.
+        closed = answer.cooldown.state == health_pb2.COOLDOWN_STATE_CLOSED
+        return answer.trial_id or ("" if closed else None)
+
+    def _allow_itself(self, cooldown: Cooldown) -> bool:
+        """Tell whether this process may try a route without health's leave, and note that."""
+        now = self._clock.monotonic()
+        place = (cooldown.model, cooldown.credential_id)
+        self._own_trials = {
+            known: tried for known, tried in self._own_trials.items() if now - tried < OWN_TRIAL_S
+        }
+        if place in self._own_trials:
+            return False
+        self._own_trials[place] = now
+        return True
