@@ -246,6 +246,7 @@ class CredentialHarness:
             Source({**self.environment, **self.store.variables}, {}, None, {}),
             self.clock,
             self._channel,
+            lambda principal: True,
         )
 
     async def start_peers(self, *names: str) -> None:
@@ -307,10 +308,13 @@ class CredentialHarness:
         await self._peers.aclose()
         shutil.rmtree(self._sockets)
 
-    async def save(self, provider: str = "openai", key: str = KEY) -> credential_pb2.Credential:
+    async def save(
+        self, provider: str = "openai", key: str = KEY, *, label: str = "", rank: int = 0
+    ) -> credential_pb2.Credential:
         """Save a key by the public listener, as admin."""
         response = await self.credentials.SaveApiKey(
-            save_pb2.SaveApiKeyRequest(provider=provider, api_key=key), metadata=self.admin
+            save_pb2.SaveApiKeyRequest(provider=provider, api_key=key, label=label, rank=rank),
+            metadata=self.admin,
         )
         return response.credential
 
@@ -320,6 +324,14 @@ class CredentialHarness:
         """Resolve a credential as inference."""
         return await self.peer_credentials["inference"].ResolveCredential(
             resolve_pb2.ResolveCredentialRequest(provider=provider, origin=origin, **fields)
+        )
+
+    async def content_key(
+        self, key_id: str = "", purpose: str = "journal"
+    ) -> resolve_pb2.GetContentKeyResponse:
+        """Ask for a content key as inference."""
+        return await self.peer_credentials["inference"].GetContentKey(
+            resolve_pb2.GetContentKeyRequest(purpose=purpose, key_id=key_id)
         )
 
     async def issue(

@@ -35,12 +35,16 @@ class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
         self.provider_words = "Incorrect API key provided."
 
     def add(self, provider: str, **fields: Any) -> credential_pb2.Credential:
-        """Have a credential."""
+        """Have a credential, in the place of an earlier one of its label."""
         fields.setdefault("kind", credential_pb2.CREDENTIAL_KIND_API_KEY)
         fields.setdefault("state", credential_pb2.CREDENTIAL_STATE_VERIFIED)
-        identifier = f"cred_{len(self.credentials) + 1}"
+        label = fields.pop("label", "") or "default"
+        identifier, version = f"cred_{len(self.credentials) + 1}", 1
+        for each in self.credentials.values():
+            if (each.provider, each.label) == (provider, label):
+                identifier, version = each.id, each.version + 1
         self.credentials[identifier] = credential_pb2.Credential(
-            id=identifier, provider=provider, version=1, **fields
+            id=identifier, provider=provider, version=version, label=label, **fields
         )
         return self.credentials[identifier]
 
@@ -54,6 +58,8 @@ class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
             base_url=request.base_url,
             organization=request.organization,
             project=request.project,
+            label=request.label,
+            rank=request.rank,
         )
         return save_pb2.SaveApiKeyResponse(credential=credential)
 

@@ -39,6 +39,13 @@ def connect(
     ] = None,
     organization: Annotated[str, typer.Option(help="Sent with every request.")] = "",
     project: Annotated[str, typer.Option(help="Sent with every request.")] = "",
+    label: Annotated[
+        str, typer.Option(help="Which of the provider's keys it is, where it has several.")
+    ] = "",
+    rank: Annotated[
+        int | None,
+        typer.Option(help="Its place among them: lower is tried first. Default: as it was, or 0."),
+    ] = None,
     header: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +56,7 @@ def connect(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Connect a provider, or give one a new key.
+    """Connect a provider, or give one a new key; with --label a further one.
 
     The key is asked for without echo, or read from standard input
     (trunkline connect openai < key.txt), where the values of --header follow it, a line
@@ -69,6 +76,8 @@ def connect(
         organization=organization,
         project=project,
         headers=tuple(header or ()),
+        label=label,
+        rank=rank,
     )
     with open_client(address) as client:
         Connector(client, as_json=as_json).connect(wish)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -11,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from trunkline.catalog.v1 import model_pb2, provider_pb2
 from trunkline.cli.client import PROVIDER_CALL_S, Client
 from trunkline.cli.failures import Failure
+from trunkline.cli.keys import DEFAULT_LABEL, find_labelled, is_leading, list_keys, name_place
 from trunkline.cli.output import name_value, note, print_json, say, to_json
 from trunkline.cli.waiting import retry_while, wait_until
 from trunkline.cli.wish import Wish, check_existing, choose_type, pick_provider, read_key
@@ -47,11 +49,19 @@ class Connector:
             check_existing(wish, existing)
         # Nothing is made before the key is there: who changes their mind has changed nothing.
         is_local, key, headers = read_key(wish, kind)
+        if wish.rank is None and existing is not None:
+            wish = self._keep_rank(wish)
         with self._made(wish, kind, existing):
             credential = self._save(wish, is_local, key, headers, is_new=existing is None)
         provider = self._settle(wish, credential, existing)
         provider = self._choose_default(provider, kind)
         self._report(provider, credential)
+
+    def _keep_rank(self, wish: Wish) -> Wish:
+        """Return a wish with the rank that the key of its label has."""
+        keys = list_keys(self._client, wish.provider)
+        before = find_labelled(keys, wish.label or DEFAULT_LABEL)
+        return wish if before is None else replace(wish, rank=before.rank)
 
     def _list_types(self) -> dict[str, provider_pb2.ProviderType]:
         """Return everything that can be connected, by name."""
@@ -138,6 +148,8 @@ class Connector:
                 base_url=base_url,
                 organization=wish.organization,
                 project=wish.project,
+                label=wish.label,
+                rank=wish.rank or 0,
                 allow_unverified=wish.allow_unverified,
             )
             if key:
@@ -158,6 +170,9 @@ class Connector:
         """Wait until the catalog has heard of the key and read the provider's models."""
         name = wish.provider
         is_verified = credential.state == credential_pb2.CREDENTIAL_STATE_VERIFIED
+        if is_verified and before is not None:
+            # With a key that comes after another that is verified nothing is read anew.
+            is_verified = is_leading(credential, list_keys(self._client, name))
         read_before = before.refresh_time.ToNanoseconds() if before is not None else 0
 
         def is_settled(provider: provider_pb2.Provider) -> bool:
@@ -212,6 +227,8 @@ class Connector:
         say(f"{provider.name} is connected.")
         say(f"  state    {name_value(state, 'CONNECTION_STATE_')}")
         say(f"  address  {credential.base_url or provider.endpoint.base_url}")
+        if credential.label not in ("", DEFAULT_LABEL) or credential.rank:
+            say(f"  key      {name_place(credential)}")
         say(f"  models   {provider.model_count}")
         default = f"{provider.name}/{provider.default_model}" if provider.default_model else "none"
         say(f"  default  {default}")

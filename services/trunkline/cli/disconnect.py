@@ -12,6 +12,7 @@ from trunkline.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from trunkline.cli.client import Client
+    from trunkline.credential.v1.credential_pb2 import Credential
 
 
 def disconnect(
@@ -19,23 +20,27 @@ def disconnect(
     keep_provider: Annotated[
         bool, typer.Option("--keep-provider", help="Delete its keys only.")
     ] = False,
+    label: Annotated[
+        str, typer.Option(help="Delete only the key of this label; the provider stays.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a provider with its keys and models."""
+    """Delete a provider with its keys and models, or one of its keys."""
     from trunkline.cli.client import open_client
     from trunkline.cli.entry import confirm
 
     with open_client(address) as client:
-        credentials = _list_credentials(client, provider)
+        keys = _list_keys(client, provider)
+        if label:
+            keys = [_choose_key(keys, provider, label)]
+            keep_provider = True
+        credentials = [key.id for key in keys]
         if not keep_provider:
             _check_default(client, provider)
-        keys = {0: "no key", 1: "its key"}.get(len(credentials), f"its {len(credentials)} keys")
-        what = (
-            f"{keys} of {provider}" if keep_provider else f"{provider} with {keys} and its models"
-        )
-        confirm(f"Delete {what}?", yes=yes)
+            _check_chains(client, provider)
+        confirm(f"Delete {_name_what(provider, keys, label, keep_provider)}?", yes=yes)
         _delete_credentials(client, credentials)
         if not keep_provider:
             _delete_provider(client, provider, credentials)
@@ -47,28 +52,56 @@ def disconnect(
                 "deleted_provider": not keep_provider,
             }
         )
+    elif label:
+        say(f"{provider} has no key {label} any more.")
     elif keep_provider:
         say(f"{provider} has no key any more ({len(credentials)} deleted).")
     else:
         say(f"{provider} is disconnected ({len(credentials)} of its keys deleted).")
 
 
-def _list_credentials(client: Client, provider: str) -> list[str]:
-    """Return the ids of a provider's credentials.
+def _list_keys(client: Client, provider: str) -> list[Credential]:
+    """Return a provider's credentials.
 
     Raises:
         Failure: there is no such provider.
     """
     from trunkline.catalog.v1 import provider_pb2
-    from trunkline.credential.v1 import save_pb2
+    from trunkline.cli.keys import list_keys
 
     client.ask(client.catalog.GetProvider, provider_pb2.GetProviderRequest(name=provider))
-    credentials = client.list_all(
-        client.credentials.ListCredentials,
-        save_pb2.ListCredentialsRequest(provider=provider),
-        lambda page: page.credentials,
-    )
-    return [credential.id for credential in credentials]
+    return list_keys(client, provider)
+
+
+def _choose_key(keys: list[Credential], provider: str, label: str) -> Credential:
+    """Return a provider's key of a label.
+
+    Raises:
+        Failure: there is none; the labels that there are are named.
+    """
+    from trunkline.cli.keys import find_labelled, label_of
+
+    key = find_labelled(keys, label)
+    if key is None:
+        labels = [label_of(each) for each in keys if not each.owner]
+        raise Failure(
+            f"{provider} has no key {label}.",
+            f"Its keys are {', '.join(labels)}." if labels else "It has no key at all.",
+            reason="CREDENTIAL_NOT_FOUND",
+            code="NOT_FOUND",
+            metadata={"provider": provider, "label": label},
+        )
+    return key
+
+
+def _name_what(provider: str, keys: list[Credential], label: str, keep_provider: bool) -> str:
+    """Return what goes."""
+    if label:
+        return f"the key {label} of {provider}"
+    named = {0: "no key", 1: "its key"}.get(len(keys), f"its {len(keys)} keys")
+    if keep_provider:
+        return f"{named} of {provider}"
+    return f"{provider} with {named} and its models"
 
 
 def _check_default(client: Client, provider: str) -> None:
@@ -94,6 +127,35 @@ def _check_default(client: Client, provider: str) -> None:
                 code="FAILED_PRECONDITION",
                 metadata={"provider": provider, "referrers": "default"},
             )
+
+
+def _check_chains(client: Client, provider: str) -> None:
+    """Refuse a provider of which chains name models, before anything is deleted.
+
+    Raises:
+        Failure: as the catalog would, when its keys were gone already.
+    """
+    from trunkline.catalog.v1 import chain_pb2
+
+    chains = client.list_all(
+        client.catalog.ListChains, chain_pb2.ListChainsRequest(), lambda page: page.chains
+    )
+    naming = [
+        chain.name
+        for chain in chains
+        if any(each.model.startswith(f"{provider}/") for each in chain.candidates)
+    ]
+    if naming:
+        raise Failure(
+            f"Chains name models of {provider}, so it cannot be deleted: {', '.join(naming)}.",
+            f"Delete them first, such as with `trunkline chain delete {naming[0]}`.",
+            reason="STILL_REFERRED_TO",
+            code="FAILED_PRECONDITION",
+            metadata={
+                "provider": provider,
+                "referrers": ",".join(f"chains/{name}" for name in naming),
+            },
+        )
 
 
 def _delete_credentials(client: Client, credentials: list[str]) -> None:

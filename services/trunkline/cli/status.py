@@ -56,14 +56,10 @@ def status(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
 
 def _list_credentials(client: Client) -> list[Credential] | None:
     """Return all credentials; None: the caller may not see them."""
-    from trunkline.credential.v1 import save_pb2
+    from trunkline.cli.keys import list_keys
 
     try:
-        return client.list_all(
-            client.credentials.ListCredentials,
-            save_pb2.ListCredentialsRequest(),
-            lambda page: page.credentials,
-        )
+        return list_keys(client)
     except Failure as failure:
         if failure.reason == "CALLER_NOT_ALLOWED":
             return None
@@ -90,19 +86,21 @@ def _row(
 
 
 def _name_credentials(provider: str, credentials: list[Credential] | None) -> str:
-    """Return how a provider's keys stand."""
+    """Return how a provider's keys stand; of several, which is which."""
+    from trunkline.cli.keys import name_place
     from trunkline.credential.v1 import credential_pb2
 
     if credentials is None:
         return "for admins"
+    keys = [each for each in credentials if each.provider == provider]
     words = []
-    for each in credentials:
-        if each.provider == provider:
-            kind = credential_pb2.CredentialKind.Name(each.kind)
-            state = credential_pb2.CredentialState.Name(each.state)
-            words.append(
-                f"{name_value(kind, 'CREDENTIAL_KIND_')}, {name_value(state, 'CREDENTIAL_STATE_')}"
-            )
+    for each in keys:
+        kind = credential_pb2.CredentialKind.Name(each.kind)
+        state = credential_pb2.CredentialState.Name(each.state)
+        standing = (
+            f"{name_value(kind, 'CREDENTIAL_KIND_')}, {name_value(state, 'CREDENTIAL_STATE_')}"
+        )
+        words.append(f"{name_place(each)}: {standing}" if len(keys) > 1 else standing)
     return "; ".join(words)
 
 

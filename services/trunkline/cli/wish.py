@@ -25,6 +25,8 @@ class Wish:
         organization: sent with every request; empty: none.
         project: sent with every request; empty: none.
         headers: names of further headers that authenticate.
+        label: which of several keys it is; empty: the default one.
+        rank: its place among them; None: as it was, or 0.
     """
 
     provider: str
@@ -36,6 +38,8 @@ class Wish:
     organization: str
     project: str
     headers: tuple[str, ...]
+    label: str
+    rank: int | None
 
 
 def pick_provider(wish: Wish, types: dict[str, provider_pb2.ProviderType]) -> Wish:
@@ -125,9 +129,11 @@ def read_key(
     """
     usual = kind.auth_kinds[0] if kind is not None and kind.auth_kinds else None
     is_local = wish.local or usual == provider_pb2.AUTH_KIND_LOCAL_ENDPOINT
-    if is_local and (wish.headers or wish.organization or wish.project):
+    of_a_key = (wish.headers, wish.organization, wish.project, wish.label, wish.rank is not None)
+    if is_local and any(of_a_key):
         raise wrong_usage(
-            f"{wish.provider} needs no key, and so takes no --header, --organization or --project.",
+            f"{wish.provider} needs no key, and so takes no --header, --organization, --project,"
+            " --label or --rank.",
             "Leave them out.",
         )
     if wish.local:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from trunkline.credential import access_store, store
+from trunkline.credential import access_store, content_key_store, store
 from trunkline.credential.access import Access
+from trunkline.credential.content_keys import ContentKeys
 from trunkline.credential.faults import CredentialFault
 from trunkline.credential.first_token import FILE_NAME, make_first_token
 from trunkline.credential.keyring import Keyring, KeySource, key_sources, open_keyring
 from trunkline.credential.proof import Prover
+from trunkline.credential.safe import Safe
 from trunkline.credential.servicer import AccessServicer, CredentialServicer
 from trunkline.credential.settings import CredentialSettings
 from trunkline.credential.tables import access_outbox, credential_outbox
@@ -67,9 +69,13 @@ class CredentialService:
         )
         self._catalog = CatalogView(surroundings.channel("catalog"), clock)
         prover = Prover(surroundings.channel("inference"))
-        self._vault = Vault(self._database, credentials, self._catalog, prover, clock)
+        self._safe = Safe()
+        vault = Vault(self._database, credentials, self._catalog, prover, self._safe, clock)
+        content_keys = ContentKeys(self._database, credentials, self._safe, clock)
         self._access = Access(self._database, tokens, clock)
-        self._credential_servicer = CredentialServicer(self._vault, self._database, credentials)
+        self._credential_servicer = CredentialServicer(
+            vault, content_keys, self._database, credentials
+        )
         self._access_servicer = AccessServicer(self._access, tokens)
 
     @property
@@ -102,7 +108,7 @@ class CredentialService:
         await self._database.open()
         try:
             keyring, self._key_source = await self._open_keyring(settings)
-            self._vault.unlock(keyring)
+            self._safe.unlock(keyring)
             self.made_admin_token = await make_first_token(
                 self._database, self.admin_token_path, self._clock
             )
@@ -139,6 +145,7 @@ class CredentialService:
         """Open the keyring that holds every key that something is sealed under."""
         async with self._database.read() as session:
             sealed_key_ids = await store.key_ids(session)
+            sealed_key_ids |= await content_key_store.key_ids(session)
         master_key = settings.master_key
         sources = key_sources(
             master_key=master_key.get_secret_value() if master_key is not None else None,

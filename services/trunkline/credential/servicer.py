@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from trunkline.credential import store
 from trunkline.credential.access import Access
+from trunkline.credential.content_keys import ContentKeys
 from trunkline.credential.v1 import (
     access_pb2,
     access_pb2_grpc,
@@ -16,7 +17,7 @@ from trunkline.credential.v1 import (
     resolve_pb2,
     save_pb2,
 )
-from trunkline.credential.vault import Draft, Vault, not_found
+from trunkline.credential.vault import DEFAULT_LABEL, Draft, Vault, not_found
 from trunkline.inference.v1 import provider_pb2
 from trunkline.kernel.call import current_caller
 from trunkline.kernel.database import Database
@@ -40,12 +41,16 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
 
     Args:
         vault: saves, releases and removes.
+        content_keys: releases keys to seal content with.
         database: is read for what is only looked at.
         feed: of credentials.
     """
 
-    def __init__(self, vault: Vault, database: Database, feed: Feed) -> None:
+    def __init__(
+        self, vault: Vault, content_keys: ContentKeys, database: Database, feed: Feed
+    ) -> None:
         self._vault = vault
+        self._content_keys = content_keys
         self._database = database
         self._feed = feed
 
@@ -79,6 +84,8 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
                 base_url=request.base_url,
                 purpose=provider_pb2.PROBE_PURPOSE_PROVE_KEY,
                 allow_unverified=request.allow_unverified,
+                label=request.label or DEFAULT_LABEL,
+                rank=request.rank,
             )
         )
         return save_pb2.SaveApiKeyResponse(credential=credential)
@@ -142,6 +149,12 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
             credential_id=request.credential_id,
             origin=request.origin,
         )
+
+    async def GetContentKey(
+        self, request: resolve_pb2.GetContentKeyRequest, context: Context
+    ) -> resolve_pb2.GetContentKeyResponse:
+        """Give a key to seal content with, or an earlier one to open it with."""
+        return await self._content_keys.release(request.purpose, request.key_id)
 
     def WatchCredentials(
         self, request: resolve_pb2.WatchCredentialsRequest, context: Context

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
-from sqlmodel import col, select
+from sqlmodel import col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
+from trunkline.credential import content_key_store
 from trunkline.credential.tables import CredentialRow, credential_outbox
 from trunkline.credential.v1 import credential_pb2, resolve_pb2
 from trunkline.inference.v1 import failure_pb2, provider_pb2
@@ -42,10 +44,28 @@ async def find(session: Session, credential_id: str) -> SealedCredential | None:
     return None if row is None else _sealed(row)
 
 
-async def find_central(session: Session, provider: str) -> SealedCredential | None:
-    """Return a provider's central credential; None: it has none."""
-    row = await _central_row(session, provider)
+async def find_first(session: Session, provider: str) -> SealedCredential | None:
+    """Return the first of a provider's central credentials; None: it has none."""
+    first = _central(provider).order_by(
+        col(CredentialRow.rank), col(CredentialRow.create_time_ns), col(CredentialRow.id)
+    )
+    row = (await session.exec(first.limit(1))).one_or_none()
     return None if row is None else _sealed(row)
+
+
+async def find_labelled(
+    session: Session, provider: str, label: str
+) -> credential_pb2.Credential | None:
+    """Return a provider's central credential of a label; None: it has none."""
+    labelled = _central(provider).where(CredentialRow.label == label)
+    row = (await session.exec(labelled)).one_or_none()
+    return None if row is None else _credential(row)
+
+
+async def count_central(session: Session, provider: str) -> int:
+    """Return how many central credentials a provider has."""
+    counted = select(func.count()).select_from(_central(provider).subquery())
+    return (await session.exec(counted)).one()
 
 
 async def page(
@@ -107,18 +127,20 @@ async def delete(session: Session, credential_id: str) -> bool:
 async def snapshot(session: Session) -> list[Message]:
     """Return the view as it is, in pages."""
     rows = await session.exec(select(CredentialRow).order_by(col(CredentialRow.id)))
-    return paged(resolve_pb2.CredentialPage, "credentials", [_credential(row) for row in rows])
+    pages = paged(resolve_pb2.CredentialPage, "credentials", [_credential(row) for row in rows])
+    content_key_id = await content_key_store.watched_id(session)
+    if content_key_id:
+        pages.append(resolve_pb2.CredentialPage(content_key_id=content_key_id))
+    return pages
 
 
-async def _central_row(session: Session, provider: str) -> CredentialRow | None:
-    rows = await session.exec(
-        select(CredentialRow).where(
-            CredentialRow.provider == provider,
-            CredentialRow.owner == "",
-            CredentialRow.on_behalf_of == "",
-        )
+def _central(provider: str) -> SelectOfScalar[CredentialRow]:
+    """Return the query for a provider's central credentials."""
+    return select(CredentialRow).where(
+        CredentialRow.provider == provider,
+        CredentialRow.owner == "",
+        CredentialRow.on_behalf_of == "",
     )
-    return rows.one_or_none()
 
 
 def _sealed(row: CredentialRow) -> SealedCredential:
@@ -136,6 +158,8 @@ def _credential(row: CredentialRow) -> credential_pb2.Credential:
         ),
         owner=row.owner,
         on_behalf_of=row.on_behalf_of,
+        label=row.label,
+        rank=row.rank,
         kind=credential_pb2.CredentialKind.ValueType(row.kind),
         state=credential_pb2.CredentialState.ValueType(row.state),
         version=row.version,
@@ -158,6 +182,8 @@ def _row(sealed: SealedCredential) -> CredentialRow:
         provider=credential.provider,
         owner=credential.owner,
         on_behalf_of=credential.on_behalf_of,
+        label=credential.label,
+        rank=credential.rank,
         kind=credential.kind,
         state=credential.state,
         version=credential.version,

@@ -24,6 +24,8 @@ class CredentialRow(Tables, table=True):
         provider: its name in the catalog.
         owner: the principal; empty: central.
         on_behalf_of: the owner's user; empty: none.
+        label: tells several keys of one provider and owner apart.
+        rank: orders them; lower first, equal ones by age.
         kind: number of a CredentialKind.
         state: number of a CredentialState.
         version: counted from 1.
@@ -40,12 +42,16 @@ class CredentialRow(Tables, table=True):
     """
 
     __tablename__ = "credential"
-    __table_args__ = (UniqueConstraint("provider", "owner", "on_behalf_of"),)
+    __table_args__ = (
+        UniqueConstraint("provider", "owner", "on_behalf_of", "label", name="credential_label_key"),
+    )
 
     id: str = Field(primary_key=True)
     provider: str
     owner: str
     on_behalf_of: str
+    label: str
+    rank: int
     kind: int
     state: int
     version: int = Field(sa_type=BigInteger)
@@ -59,6 +65,29 @@ class CredentialRow(Tables, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     create_time_ns: int = Field(sa_type=BigInteger)
     update_time_ns: int = Field(sa_type=BigInteger)
+
+
+class ContentKeyRow(Tables, table=True):
+    """One sealed key for another service's content; kept when another is current.
+
+    Attributes:
+        id: `dek_…`.
+        purpose: what it seals.
+        generation: counted from 1 for each purpose; the highest is current.
+        key_id: the key-encryption key that wraps `sealed`.
+        sealed: the key, sealed.
+        create_time_ns: when it was made, by the clock of all who share the database.
+    """
+
+    __tablename__ = "content_key"
+    __table_args__ = (UniqueConstraint("purpose", "generation", name="content_key_generation_key"),)
+
+    id: str = Field(primary_key=True)
+    purpose: str
+    generation: int = Field(sa_type=BigInteger)
+    key_id: str
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    create_time_ns: int = Field(sa_type=BigInteger)
 
 
 class AccessTokenRow(Tables, table=True):

@@ -6,20 +6,19 @@ for the origin that it was proven and sealed for.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
+from typing import Final
 
 from trunkline.credential import envelope, store
-from trunkline.credential.faults import KeyMissing, SealBroken
-from trunkline.credential.keyring import Keyring
 from trunkline.credential.proof import Prover, Trial, judge
 from trunkline.credential.providers import find_provider, parse_address
+from trunkline.credential.safe import Safe
 from trunkline.credential.store import SealedCredential
 from trunkline.credential.v1 import credential_pb2, resolve_pb2
 from trunkline.inference.v1 import failure_pb2, provider_pb2
 from trunkline.kernel.clock import Clock, timestamp
-from trunkline.kernel.database import Database
-from trunkline.kernel.errors import DataLoss, FailedPrecondition, NotFound
+from trunkline.kernel.database import Database, Session
+from trunkline.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 from trunkline.kernel.identifiers import new_id
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.watch import Feed
@@ -27,6 +26,8 @@ from trunkline.views.catalog import CatalogView
 
 log = get_logger("trunkline.credential")
 
+DEFAULT_LABEL: Final = "default"
+MAX_KEYS: Final = 16
 _FIELD = "secret"
 
 
@@ -41,6 +42,8 @@ class Draft:
         base_url: replaces the provider's, as it was given; empty: it does not.
         purpose: the request that proves it.
         allow_unverified: save it also when the provider cannot be reached or cannot tell.
+        label: which of the provider's keys it replaces.
+        rank: its place among them; lower first.
     """
 
     provider: str
@@ -49,6 +52,8 @@ class Draft:
     base_url: str
     purpose: provider_pb2.ProbePurpose.ValueType
     allow_unverified: bool
+    label: str = DEFAULT_LABEL
+    rank: int = 0
 
 
 class Vault:
@@ -59,37 +64,44 @@ class Vault:
         feed: whose readers are told.
         catalog: which providers there are.
         prover: proves a secret.
+        safe: seals and opens.
         clock: tells the time.
     """
 
     def __init__(
-        self, database: Database, feed: Feed, catalog: CatalogView, prover: Prover, clock: Clock
+        self,
+        database: Database,
+        feed: Feed,
+        catalog: CatalogView,
+        prover: Prover,
+        safe: Safe,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._feed = feed
         self._catalog = catalog
         self._prover = prover
+        self._safe = safe
         self._clock = clock
-        self._keyring: Keyring | None = None
-
-    def unlock(self, keyring: Keyring) -> None:
-        """Give the keys to seal and open with."""
-        self._keyring = keyring
 
     async def save(self, draft: Draft) -> credential_pb2.Credential:
-        """Prove a secret, then save it as the new version of its provider's credential.
+        """Prove a secret, then save it as the new version of the credential of its label.
 
         Nothing is written before it is proven: an earlier version stays active.
 
         Raises:
             NotFound: PROVIDER_NOT_FOUND.
-            InvalidArgument: ADDRESS_REFUSED.
+            InvalidArgument: ADDRESS_REFUSED; INVALID_REQUEST: the provider has as many
+                other keys as it can have.
             FailedPrecondition: VERIFICATION_FAILED.
             Unavailable: VERIFICATION_IMPOSSIBLE, PEER_UNAVAILABLE.
         """
         provider = await find_provider(self._catalog, draft.provider)
         own = parse_address(draft.base_url) if draft.base_url.strip() else None
         address = own or parse_address(provider.endpoint.base_url)
+        async with self._database.read() as session:
+            # Nobody's provider is asked about a key that could not be kept.
+            await _find_place(session, draft.provider, draft.label)
         trial = Trial(draft.provider, address, draft.secret, draft.purpose)
         verification = await self._prover.prove(trial)
         state = judge(trial, verification, allow_unverified=draft.allow_unverified)
@@ -98,6 +110,8 @@ class Vault:
         credential = credential_pb2.Credential(
             provider=draft.provider,
             scope=failure_pb2.CREDENTIAL_SCOPE_CENTRAL,
+            label=draft.label,
+            rank=draft.rank,
             kind=draft.kind,
             state=state,
             base_url=own.url if own is not None else "",
@@ -139,7 +153,7 @@ class Vault:
 
         Args:
             provider: whose credential.
-            credential_id: which; empty: the provider's central one.
+            credential_id: which; empty: the first of the provider's central ones.
             origin: where it will be sent.
 
         Raises:
@@ -151,7 +165,7 @@ class Vault:
             if credential_id:
                 sealed = await store.find(session, credential_id)
             else:
-                sealed = await store.find_central(session, provider)
+                sealed = await store.find_first(session, provider)
         if sealed is None or sealed.credential.provider != provider:
             if credential_id:
                 raise not_found(credential_id)
@@ -185,12 +199,10 @@ class Vault:
         """Number, seal and store a credential; tell whether it replaces a version."""
         now = timestamp(self._clock.time_ns())
         async with self._database.write() as session:
-            earlier = await store.find_central(session, credential.provider)
-            credential.id = new_id("cred") if earlier is None else earlier.credential.id
-            credential.version = 1 if earlier is None else earlier.credential.version + 1
-            credential.create_time.CopyFrom(
-                now if earlier is None else earlier.credential.create_time
-            )
+            earlier = await _find_place(session, credential.provider, credential.label)
+            credential.id = new_id("cred") if earlier is None else earlier.id
+            credential.version = 1 if earlier is None else earlier.version + 1
+            credential.create_time.CopyFrom(now if earlier is None else earlier.create_time)
             credential.update_time.CopyFrom(now)
             sealed = await self._seal(credential, secret)
             await store.put(session, sealed)
@@ -200,36 +212,13 @@ class Vault:
     async def _seal(
         self, credential: credential_pb2.Credential, secret: provider_pb2.ProviderSecret
     ) -> SealedCredential:
-        keyring = self._unlocked()
-        sealed = await asyncio.to_thread(
-            envelope.seal, secret.SerializeToString(), binding(credential), keyring
-        )
-        return SealedCredential(credential, sealed, keyring.current.id)
+        plaintext = secret.SerializeToString()
+        return SealedCredential(credential, *await self._safe.seal(plaintext, binding(credential)))
 
     async def _open(self, sealed: SealedCredential) -> provider_pb2.ProviderSecret:
-        credential = sealed.credential
-        try:
-            plaintext = await asyncio.to_thread(
-                envelope.open, sealed.sealed, binding(credential), self._unlocked()
-            )
-        except (SealBroken, KeyMissing) as fault:
-            log.error(
-                "seal_broken",
-                credential_id=credential.id,
-                key_id=sealed.key_id,
-                fault=fault.message,
-            )
-            raise DataLoss(
-                "SEAL_BROKEN",
-                str(fault),
-                metadata={"credential_id": credential.id, "key_id": sealed.key_id},
-            ) from None
+        place = binding(sealed.credential)
+        plaintext = await self._safe.open(sealed.sealed, place, sealed.key_id)
         return provider_pb2.ProviderSecret.FromString(plaintext)
-
-    def _unlocked(self) -> Keyring:
-        if self._keyring is None:
-            raise RuntimeError("the vault has no keyring yet")
-        return self._keyring
 
     async def _destroy_remains(self) -> None:
         """Destroy what the database's log still holds of a secret that is gone.
@@ -238,6 +227,26 @@ class Vault:
         """
         if not await self._database.checkpoint():
             log.warning("sealed_remains_kept", database=self._database.service)
+
+
+async def _find_place(
+    session: Session, provider: str, label: str
+) -> credential_pb2.Credential | None:
+    """Return the credential that a key of a label replaces; None: it has room beside others.
+
+    Raises:
+        InvalidArgument: INVALID_REQUEST: it has none.
+    """
+    earlier = await store.find_labelled(session, provider, label)
+    if earlier is None and await store.count_central(session, provider) >= MAX_KEYS:
+        raise InvalidArgument.of(
+            Violation(
+                "label",
+                f"{provider} has {MAX_KEYS} keys, which is as many as it can have, and none"
+                f" is labelled {label}; replace or delete one",
+            )
+        )
+    return earlier
 
 
 def binding(credential: credential_pb2.Credential) -> envelope.Binding:

@@ -6,6 +6,7 @@ import pytest
 
 from integration.cli.child import Cli
 from support.fake_suite import FakeSuite
+from trunkline.catalog.v1 import chain_pb2
 
 
 @pytest.fixture
@@ -74,6 +75,20 @@ def test_a_provider_with_the_default_model_is_refused_whole(cli: Cli, connected:
     assert cli.run("disconnect", "openai", "--yes").code == 0
 
 
+def test_a_provider_that_chains_name_is_refused_whole(cli: Cli, connected: FakeSuite) -> None:
+    """Its keys are not deleted either, and the way out is named."""
+    connected.catalog.chains["main"] = chain_pb2.Chain(
+        name="main", candidates=[chain_pb2.Candidate(model="openai/gpt-mini")]
+    )
+    result = cli.run("disconnect", "openai", "--yes")
+    result.assert_reads_well()
+    assert result.code == 1
+    assert "trunkline chain delete main" in result.err
+    assert set(connected.credentials.credentials) == {"cred_1"}
+    assert cli.run("chain", "delete", "main").code == 0
+    assert cli.run("disconnect", "openai", "--yes").code == 0
+
+
 def test_what_still_refers_to_it_is_shown(cli: Cli, connected: FakeSuite) -> None:
     """Every referrer is named."""
     connected.catalog.referrers["openai"] = ["default", "chains/main"]
@@ -92,3 +107,49 @@ def test_a_provider_that_is_not_there_is_told(cli: Cli, suite: FakeSuite) -> Non
     assert result.code == 1
     assert "There is no provider opena." in result.err
     assert "trunkline status" in result.err
+
+
+@pytest.fixture
+def several(connected: FakeSuite) -> FakeSuite:
+    """Have a second key beside the first."""
+    connected.credentials.add("openai", label="second", rank=1)
+    return connected
+
+
+def test_one_of_several_keys_goes_alone(cli: Cli, several: FakeSuite) -> None:
+    """The provider stays, with its models and its other key."""
+    result = cli.run("disconnect", "openai", "--label", "second", "--yes")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "openai has no key second any more.\n"
+    assert set(several.credentials.credentials) == {"cred_1"}
+    assert set(several.catalog.models) == {"openai/gpt-mini"}
+    result = cli.run("disconnect", "openai", "--label", "default", "--yes", "--json")
+    assert result.document == {
+        "provider": "openai",
+        "deleted_credentials": ["cred_1"],
+        "deleted_provider": False,
+    }
+    assert set(several.catalog.providers) == {"openai"}
+
+
+def test_it_asks_by_name_for_one_key_and_by_number_for_all(cli: Cli, several: FakeSuite) -> None:
+    """Nobody deletes more than they were told."""
+    for arguments, question in (
+        (("--label", "second"), "Delete the key second of openai? [y/N]: "),
+        ((), "Delete openai with its 2 keys and its models? [y/N]: "),
+    ):
+        child = cli.at_terminal("disconnect", "openai", *arguments)
+        child.see(question)
+        child.enter("n")
+        assert child.end()[0] == 1
+    assert len(several.credentials.credentials) == 2
+
+
+def test_a_label_that_is_not_there_is_told(cli: Cli, several: FakeSuite) -> None:
+    """With those that are."""
+    result = cli.run("disconnect", "openai", "--label", "third", "--yes")
+    result.assert_reads_well()
+    assert result.code == 1
+    assert "openai has no key third." in result.err
+    assert "default, second" in result.err
+    assert len(several.credentials.credentials) == 2

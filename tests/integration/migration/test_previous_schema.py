@@ -71,6 +71,7 @@ async def test_credentials_and_tokens_are_served(
             "ollama": 1,
             "openai": 2,
         }
+        assert {(each.label, each.rank) for each in saved.values()} == {("default", 0)}
         assert saved["ollama"].kind == credential_pb2.CREDENTIAL_KIND_LOCAL_ENDPOINT
         assert (await house.resolve()).secret.api_key == "sk-canary-second"
         released = await house.resolve("groq", "https://api.groq.com:443")

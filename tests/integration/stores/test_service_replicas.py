@@ -77,6 +77,28 @@ async def test_keys_that_one_saves_the_other_releases(credentials: Pair) -> None
     assert (await two.resolve()).credential == saved
 
 
+async def test_two_that_save_one_label_at_once_make_one_credential(credentials: Pair) -> None:
+    """As many versions as saves, of one credential, whoever was first."""
+    one, two = credentials.one, credentials.two
+    saves = [house.save(label="second", rank=1) for house in (one, two) * 5]
+    saved = await asyncio.gather(*saves)
+    assert len({each.id for each in saved}) == 1
+    assert sorted(each.version for each in saved) == list(range(1, 11))
+    assert len(await two.saved()) == 1
+
+
+async def test_two_that_are_asked_at_once_make_one_content_key(credentials: Pair) -> None:
+    """The first one, and again the next one when its time is over."""
+    one, two = credentials.one, credentials.two
+    first = await asyncio.gather(*(house.content_key() for house in (one, two) * 5))
+    assert len({each.key for each in first}) == 1
+    await one.store.run("UPDATE content_key SET create_time_ns = 0")
+    second = await asyncio.gather(*(house.content_key() for house in (one, two) * 5))
+    assert len({each.key for each in second}) == 1
+    assert len(await one.store.run("SELECT id FROM content_key")) == 2
+    assert (await two.content_key(first[0].key_id)).key == first[0].key
+
+
 async def test_a_token_that_one_revokes_the_other_refuses_at_once(credentials: Pair) -> None:
     """The other hears of it as soon as it is committed."""
     one, two = credentials.one, credentials.two

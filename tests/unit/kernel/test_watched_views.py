@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.catalog.v1 import model_pb2, provider_pb2, route_pb2, watch_pb2
 from trunkline.credential.v1 import credential_pb2, resolve_pb2
@@ -99,6 +100,65 @@ async def test_a_personal_credential_is_never_the_central_one(
     assert central(credentials, "openai") == "cred_1"
 
 
+def order(view: CredentialView, provider: str) -> list[str]:
+    """Return the ids of a provider's central credentials in their order."""
+    return [each.id for each in view.central_keys(provider)]
+
+
+def ranked(credential_id: str, rank: int, age: int = 0) -> credential_pb2.Credential:
+    """Return an entry of openai that was made some seconds after others."""
+    return credential_pb2.Credential(
+        id=credential_id, provider="openai", rank=rank, create_time=Timestamp(seconds=age)
+    )
+
+
+async def test_several_central_credentials_stand_in_their_order(
+    credentials: CredentialView,
+) -> None:
+    """By rank, equal ones by age, whichever page they came on; the first one is central."""
+    tell(
+        credentials,
+        ranked("cred_1", 2),
+        ranked("cred_2", 1, age=2),
+        entry("cred_3", "groq"),
+        ranked("cred_4", 1, age=1),
+        entry("cred_5", "openai", owner="ann"),
+    )
+    assert order(credentials, "openai") == ["cred_4", "cred_2", "cred_1"]
+    assert central(credentials, "openai") == "cred_4"
+    assert order(credentials, "groq") == ["cred_3"]
+    assert order(credentials, "mistral") == []
+
+
+async def test_the_order_follows_every_change(credentials: CredentialView) -> None:
+    """A new rank moves a credential, and one that goes leaves the others as they were."""
+    tell(credentials, ranked("cred_1", 0), ranked("cred_2", 1))
+    credentials.change("credential", ranked("cred_3", -1))
+    assert order(credentials, "openai") == ["cred_3", "cred_1", "cred_2"]
+    credentials.change("credential", ranked("cred_1", 5))
+    assert order(credentials, "openai") == ["cred_3", "cred_2", "cred_1"]
+    credentials.change("credential", entry("cred_0", "openai", owner="ann"))
+    credentials.change("deleted_credential_id", "cred_3")
+    assert order(credentials, "openai") == ["cred_2", "cred_1"]
+    for gone in ("cred_1", "cred_0", "cred_2"):
+        credentials.change("deleted_credential_id", gone)
+    assert order(credentials, "openai") == []
+    assert central(credentials, "openai") is None
+
+
+async def test_the_current_content_key_is_known(credentials: CredentialView) -> None:
+    """From whichever page names it, then from each change; a new snapshot replaces it."""
+    assert credentials.content_key_id == ""
+    credentials.add_page(resolve_pb2.CredentialPage(content_key_id="dek_1"))
+    tell(credentials, entry("cred_1", "openai"))
+    assert credentials.content_key_id == "dek_1"
+    assert central(credentials, "openai") == "cred_1"
+    credentials.change("content_key_id", "dek_2")
+    assert credentials.content_key_id == "dek_2"
+    tell(credentials, entry("cred_1", "openai"))
+    assert credentials.content_key_id == ""
+
+
 async def test_a_new_snapshot_replaces_everything(credentials: CredentialView) -> None:
     """Also the central ones; until it is whole, nothing changes."""
     tell(credentials, entry("cred_1", "openai"), entry("cred_2", "groq"))
@@ -115,9 +175,10 @@ async def test_listeners_hear_of_every_change(credentials: CredentialView) -> No
     heard: list[str | None] = []
     credentials.on_change(lambda: heard.append(central(credentials, "openai")))
     tell(credentials, entry("cred_1", "openai"))
-    credentials.change("credential", entry("cred_2", "openai"))
+    credentials.change("credential", ranked("cred_2", -1))
     credentials.change("deleted_credential_id", "cred_2")
-    assert heard == ["cred_1", "cred_2", None]
+    credentials.change("deleted_credential_id", "cred_1")
+    assert heard == ["cred_1", "cred_2", "cred_1", None]
 
 
 async def test_what_is_known_of_credentials_is_trusted_up_to_its_age(
