@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from support.service_calls import ADMIN, Reading, eventually
+from support.service_calls import ADMIN, Metadata, Reading, eventually
 from support.service_harness import ServiceHarness
 from trunkline.catalog.app import CatalogService
 from trunkline.catalog.v1 import (
     catalog_service_pb2_grpc,
+    chain_pb2,
     model_pb2,
     provider_pb2,
+    route_pb2,
     watch_pb2,
 )
 
@@ -104,6 +106,45 @@ class CatalogHarness(ServiceHarness):
         request = model_pb2.RefreshModelsRequest(provider=provider, dry_run=dry_run)
         return list((await self.stub.RefreshModels(request, metadata=ADMIN)).changes)
 
+    async def create_chain(
+        self, name: str, *candidates: str | chain_pb2.Candidate, **fields: Any
+    ) -> chain_pb2.Chain:
+        """Make a chain of models, or of candidates, as admin."""
+        chain = chain_pb2.Chain(name=name, candidates=list_candidates(candidates), **fields)
+        request = chain_pb2.CreateChainRequest(chain=chain)
+        return (await self.stub.CreateChain(request, metadata=ADMIN)).chain
+
+    async def get_chain(self, name: str) -> chain_pb2.Chain:
+        """Get a chain as admin."""
+        request = chain_pb2.GetChainRequest(name=name)
+        return (await self.stub.GetChain(request, metadata=ADMIN)).chain
+
+    async def update_chain(
+        self,
+        name: str,
+        *candidates: str | chain_pb2.Candidate,
+        mask: Iterable[str] | None = None,
+        **fields: Any,
+    ) -> chain_pb2.Chain:
+        """Change a chain as admin; None: without a mask."""
+        chain = chain_pb2.Chain(name=name, candidates=list_candidates(candidates), **fields)
+        request = chain_pb2.UpdateChainRequest(chain=chain)
+        if mask is not None:
+            request.update_mask.paths.extend(mask)
+        return (await self.stub.UpdateChain(request, metadata=ADMIN)).chain
+
+    async def delete_chain(self, name: str, etag: str = "") -> None:
+        """Delete a chain as admin."""
+        request = chain_pb2.DeleteChainRequest(name=name, etag=etag)
+        await self.stub.DeleteChain(request, metadata=ADMIN)
+
+    async def explain(
+        self, *, metadata: Metadata = ADMIN, **fields: Any
+    ) -> route_pb2.ExplainRouteResponse:
+        """Explain a route, as admin unless it is said otherwise."""
+        request = route_pb2.ExplainRouteRequest(**fields)
+        return await self.stub.ExplainRoute(request, metadata=metadata)
+
     async def verify(self, provider: str = "openai", **fields: Any) -> str:
         """Save a credential and wait until the catalog knows it; return its id."""
         credential_id = self.credentials.put(provider, **fields)
@@ -121,3 +162,12 @@ class CatalogHarness(ServiceHarness):
                 watch_pb2.WatchCatalogRequest(after_revision=after_revision)
             )
         )
+
+
+def list_candidates(
+    candidates: Iterable[str | chain_pb2.Candidate],
+) -> list[chain_pb2.Candidate]:
+    """Return candidates of which some are given by their model alone."""
+    return [
+        chain_pb2.Candidate(model=each) if isinstance(each, str) else each for each in candidates
+    ]

@@ -8,7 +8,13 @@ from typing import Any
 
 from google.rpc import error_details_pb2
 
-from trunkline.catalog.v1 import catalog_service_pb2_grpc, model_pb2, provider_pb2
+from trunkline.catalog.v1 import (
+    catalog_service_pb2_grpc,
+    chain_pb2,
+    model_pb2,
+    provider_pb2,
+    route_pb2,
+)
 from trunkline.kernel.clock import timestamp
 from trunkline.kernel.errors import AlreadyExists, FailedPrecondition, NotFound
 
@@ -48,6 +54,9 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
         }
         self.providers: dict[str, provider_pb2.Provider] = {}
         self.models: dict[str, model_pb2.Model] = {}
+        self.chains: dict[str, chain_pb2.Chain] = {}
+        self.explained = route_pb2.ExplainRouteResponse()
+        """How every route is explained."""
         self.discovers: tuple[str, ...] = ("gpt-mini", "gpt-large")
         """What the provider's list has, when its key is verified."""
         self.late_credentials: set[str] = set()
@@ -199,6 +208,48 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
                     model_pb2.ModelChange(model=full, listed=True, after=self.add_model(full))
                 )
         return model_pb2.RefreshModelsResponse(changes=changes)
+
+    def CreateChain(self, request: Any, context: Any) -> chain_pb2.CreateChainResponse:
+        """Make a chain."""
+        chain = request.chain
+        if chain.name in self.chains:
+            raise AlreadyExists("NAME_TAKEN", f"The name {chain.name} is taken.")
+        chain.update_time.CopyFrom(timestamp(NOW))
+        self.chains[chain.name] = chain
+        return chain_pb2.CreateChainResponse(chain=chain)
+
+    def GetChain(self, request: Any, context: Any) -> chain_pb2.GetChainResponse:
+        """Give a chain."""
+        return chain_pb2.GetChainResponse(chain=self._find_chain(request.name))
+
+    def ListChains(self, request: Any, context: Any) -> chain_pb2.ListChainsResponse:
+        """Give a page of chains: two at a time, to have pages."""
+        names = sorted(self.chains)
+        start = int(request.page_token or 0)
+        more = start + 2 < len(names)
+        return chain_pb2.ListChainsResponse(
+            chains=[self.chains[name] for name in names[start : start + 2]],
+            next_page_token=str(start + 2) if more else "",
+        )
+
+    def DeleteChain(self, request: Any, context: Any) -> chain_pb2.DeleteChainResponse:
+        """Remove a chain."""
+        del self.chains[self._find_chain(request.name).name]
+        return chain_pb2.DeleteChainResponse()
+
+    def ExplainRoute(self, request: Any, context: Any) -> route_pb2.ExplainRouteResponse:
+        """Give what was set."""
+        return self.explained
+
+    def _find_chain(self, name: str) -> chain_pb2.Chain:
+        """Return a chain.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name not in self.chains:
+            raise NotFound("CHAIN_NOT_FOUND", f"There is no chain {name}.")
+        return self.chains[name]
 
     def _find(self, name: str) -> provider_pb2.Provider:
         """Return a provider.

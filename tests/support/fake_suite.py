@@ -40,6 +40,8 @@ _FOR_ADMINS = (
     "UpdateProvider",
     "DeleteProvider",
     "UpdateModel",
+    "CreateChain",
+    "DeleteChain",
 )
 
 

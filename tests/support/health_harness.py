@@ -31,13 +31,23 @@ MINUTE_S = 75.0
 
 
 def outcome(
-    model: str = "openai/a", kind: int = 0, *, key: str = "", first_ms: int = -1, ms: int = -1
+    model: str = "openai/a",
+    kind: int = 0,
+    *,
+    key: str = "",
+    first_ms: int = -1,
+    ms: int = -1,
+    wait_s: float = 0.0,
+    trial: str = "",
 ) -> health_service_pb2.Outcome:
-    """Return the outcome of one attempt; a negative time is left out."""
+    """Return the outcome of one attempt; a negative time is left out, and a wait of 0."""
     made = health_service_pb2.Outcome(
         route=health_pb2.RouteKey(model=model, credential_id=key),
         kind=failure_pb2.ErrorKind.ValueType(kind),
+        trial_id=trial,
     )
+    if wait_s:
+        made.retry_after.CopyFrom(duration(wait_s))
     if first_ms >= 0:
         made.time_to_first_token.CopyFrom(Duration(nanos=first_ms * 1_000_000))
     if ms >= 0:
@@ -103,6 +113,14 @@ class HealthHarness(ServiceHarness):
         request = health_service_pb2.GetHealthRequest(provider=provider)
         return (await self.stub.GetHealth(request, metadata=metadata)).health
 
+    async def state(
+        self, provider: str = "openai", metadata: Metadata = DEVELOPER
+    ) -> health_pb2.ProviderHealth:
+        """Get a provider's state as it is watched: without what cools, whose time runs."""
+        state = await self.get(provider, metadata)
+        state.ClearField("cooldowns")
+        return state
+
     async def check(self, provider: str = "") -> list[health_pb2.ProviderHealth]:
         """Probe a provider now, or all, as an administrator."""
         request = health_service_pb2.CheckNowRequest(provider=provider)
@@ -162,15 +180,34 @@ class HealthHarness(ServiceHarness):
 
         return await eventually(look, good)
 
-    async def report(self, *outcomes: health_service_pb2.Outcome) -> None:
-        """Report outcomes as inference."""
+    async def report(self, *outcomes: health_service_pb2.Outcome) -> list[health_pb2.Cooldown]:
+        """Report outcomes as inference; return the cooldowns that are answered."""
         request = health_service_pb2.ReportOutcomesRequest(outcomes=outcomes)
-        await self.internal_stub("inference").ReportOutcomes(request)
+        return list((await self.internal_stub("inference").ReportOutcomes(request)).cooldowns)
 
-    def watch(self, after_revision: int = 0) -> Reading:
+    async def acquire(
+        self, model: str = "openai/a", key: str = "", *, ttl_s: float = 0.0
+    ) -> health_service_pb2.AcquireTrialResponse:
+        """Ask for a trial as inference; a time of 0 is left out."""
+        route = health_pb2.RouteKey(model=model, credential_id=key)
+        request = health_service_pb2.AcquireTrialRequest(route=route)
+        if ttl_s:
+            request.ttl.CopyFrom(duration(ttl_s))
+        return await self.internal_stub("inference").AcquireTrial(request)
+
+    async def granted(self, model: str = "openai/a", key: str = "", *, ttl_s: float = 0.0) -> str:
+        """Ask for a trial until it is granted; return its id."""
+        answer = await eventually(
+            lambda: self.acquire(model, key, ttl_s=ttl_s), lambda answer: bool(answer.trial_id)
+        )
+        return answer.trial_id
+
+    def watch(self, after_revision: int = 0, *, cooldowns_only: bool = False) -> Reading:
         """Read the watch as a service."""
         return Reading(
             self.internal_stub("inference").WatchHealth(
-                health_service_pb2.WatchHealthRequest(after_revision=after_revision)
+                health_service_pb2.WatchHealthRequest(
+                    after_revision=after_revision, cooldowns_only=cooldowns_only
+                )
             )
         )

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from support.chats import ask, leaving, limits, say, tool
-from trunkline.catalog.v1 import model_pb2, provider_pb2, watch_pb2
+from trunkline.catalog.v1 import chain_pb2, model_pb2, provider_pb2, route_pb2, watch_pb2
 from trunkline.credential.v1 import access_pb2, resolve_pb2, save_pb2
 from trunkline.health.v1 import health_pb2, health_service_pb2
 from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2
@@ -111,7 +111,38 @@ def _of_catalog(around: Surroundings) -> Iterator[Message]:
         update_mask=FieldMask(paths=["facts.context_window", "facts.deprecation_time"]),
     )
     yield model_pb2.RefreshModelsRequest(provider=around.doomed)
+    yield from _of_chains(around)
     yield watch_pb2.WatchCatalogRequest(after_revision=1)
+
+
+def _of_chains(around: Surroundings) -> Iterator[Message]:
+    """Yield requests about fallback chains."""
+    candidates = [
+        chain_pb2.Candidate(model=f"{around.doomed}/ok", rank=1, weight=3),
+        chain_pb2.Candidate(model=f"{around.asked[0]}/ok"),
+    ]
+    chain = chain_pb2.Chain(
+        name="created",
+        candidates=candidates,
+        balance=chain_pb2.BALANCE_WEIGHT,
+        fall_back_on_credential_failure=True,
+        description="Created.",
+    )
+    yield chain_pb2.CreateChainRequest(chain=chain)
+    yield chain_pb2.GetChainRequest(name="created")
+    yield chain_pb2.ListChainsRequest(page_size=1)
+    yield chain_pb2.UpdateChainRequest(chain=chain)
+    yield chain_pb2.UpdateChainRequest(
+        chain=chain, update_mask=FieldMask(paths=["candidates", "description"])
+    )
+    yield chain_pb2.DeleteChainRequest(name="created")
+    yield route_pb2.ExplainRouteRequest(
+        model=f"{around.asked[0]}/ok",
+        fallbacks=[f"{around.doomed}/ok"],
+        needs=[route_pb2.NEED_TOOLS],
+        input_tokens=1_000,
+    )
+    yield route_pb2.ExplainRouteRequest(chain="created")
 
 
 def _of_credential(around: Surroundings) -> Iterator[Message]:
@@ -123,6 +154,8 @@ def _of_credential(around: Surroundings) -> Iterator[Message]:
         base_url=around.base_url,
         organization="org",
         project="project",
+        label="second",
+        rank=-1,
         allow_unverified=True,
     )
     yield save_pb2.SaveLocalEndpointRequest(
@@ -140,6 +173,8 @@ def _of_credential(around: Surroundings) -> Iterator[Message]:
         credential_id=around.credential,
         origin=around.base_url.removesuffix("/v1"),
     )
+    yield resolve_pb2.GetContentKeyRequest(purpose="journal")
+    yield resolve_pb2.GetContentKeyRequest(purpose="journal", key_id="dek_1")
     yield resolve_pb2.WatchCredentialsRequest(after_revision=1)
     yield access_pb2.IssueAccessTokenRequest(
         principal="somebody",
@@ -175,6 +210,7 @@ def _of_health(around: Surroundings) -> Iterator[Message]:
         duration=Duration(seconds=2),
     )
     yield health_service_pb2.ReportOutcomesRequest(outcomes=[outcome, outcome])
+    yield health_service_pb2.AcquireTrialRequest(route=outcome.route, ttl=Duration(seconds=5))
     yield health_service_pb2.WatchHealthRequest(after_revision=1)
 
 

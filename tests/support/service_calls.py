@@ -18,6 +18,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 ADMIN: Metadata = (("authorization", "Bearer admin"),)
 DEVELOPER: Metadata = (("authorization", "Bearer developer"),)
+NARROW: Metadata = (("authorization", "Bearer narrow"),)
 
 _LIMIT_S = 10.0
 

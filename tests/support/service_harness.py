@@ -14,10 +14,11 @@ from typing import Any
 import grpc
 
 from support.service_calls import cancel
-from support.service_peers import FakeCatalog, FakeCredentials, FakeInference
+from support.service_peers import FakeCatalog, FakeCredentials, FakeHealth, FakeInference
 from support.stores import Store
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import credential_service_pb2_grpc
+from trunkline.health.v1 import health_service_pb2_grpc
 from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
 from trunkline.kernel.call import Caller
 from trunkline.kernel.channel import connect
@@ -49,7 +50,7 @@ class TurnableClock:
 
 
 class Tokens:
-    """Knows two tokens: `admin` and `developer`."""
+    """Knows three tokens: `admin`, `developer`, and `narrow`, which reaches one provider."""
 
     async def authenticate(self, token: str) -> Caller:
         """Return whose a token is."""
@@ -57,6 +58,9 @@ class Tokens:
             return Caller(options_pb2.CALLER_ROLE_ADMIN, "ann")
         if token == "developer":
             return Caller(options_pb2.CALLER_ROLE_DEVELOPER, "dora")
+        if token == "narrow":
+            reached = frozenset({"openai"})
+            return Caller(options_pb2.CALLER_ROLE_DEVELOPER, "nora", providers=reached)
         raise Unauthenticated("TOKEN_INVALID", "The access token is unknown.")
 
 
@@ -75,6 +79,7 @@ class ServiceHarness:
         credentials: the peer.
         inference: the peer.
         catalog: the peer, for other services than the catalog.
+        health: the peer, for other services than health.
         service: the one that runs.
     """
 
@@ -95,6 +100,7 @@ class ServiceHarness:
         self.credentials = FakeCredentials()  # type: ignore[abstract] # abstract for the checker only
         self.inference = FakeInference()
         self.catalog = FakeCatalog()  # type: ignore[abstract] # abstract for the checker only
+        self.health = FakeHealth()  # type: ignore[abstract] # abstract for the checker only
         # A unix socket's path is at most some 100 bytes long, which a test's directory may be.
         self._sockets = Path(tempfile.mkdtemp(prefix="tl-"))
         self._stack = contextlib.AsyncExitStack()
@@ -117,6 +123,10 @@ class ServiceHarness:
                 self.catalog,
                 catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server,
             ),
+            "health": (
+                self.health,
+                health_service_pb2_grpc.add_HealthServiceServicer_to_server,
+            ),
         }
         for name in names:
             server = grpc.aio.server()
@@ -138,6 +148,7 @@ class ServiceHarness:
                 Source(self._variables, {}, None, {}),
                 self.clock,
                 self._connect,
+                lambda principal: True,
             )
         )
         await self.service.open()

@@ -8,6 +8,8 @@ from typing import Any
 
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2, watch_pb2
 from trunkline.credential.v1 import credential_pb2, credential_service_pb2_grpc, resolve_pb2
+from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
+from trunkline.inference.v1 import failure_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.inference.v1 import provider_pb2_grpc as inference_grpc
 from trunkline.kernel.clock import duration, timestamp
@@ -56,9 +58,12 @@ class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
         owner: str = "",
         base_url: str = "",
         update_time_ns: int = 0,
+        kind: credential_pb2.CredentialKind.ValueType = credential_pb2.CREDENTIAL_KIND_API_KEY,
+        label: str = "",
+        rank: int = 0,
     ) -> str:
         """Save a credential, or a new version of it; return its id."""
-        credential_id = f"cred_{provider.replace('-', '')}{owner}"
+        credential_id = f"cred_{provider.replace('-', '')}{owner}{label}"
         self._entries[credential_id] = credential_pb2.Credential(
             id=credential_id,
             provider=provider,
@@ -67,6 +72,12 @@ class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
             version=version,
             base_url=base_url,
             update_time=timestamp(update_time_ns),
+            kind=kind,
+            scope=failure_pb2.CREDENTIAL_SCOPE_PERSONAL
+            if owner
+            else failure_pb2.CREDENTIAL_SCOPE_CENTRAL,
+            label=label,
+            rank=rank,
         )
         self._watched.tell()
         return credential_id
@@ -95,13 +106,16 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
         self._providers: dict[str, provider_pb2.Provider] = {}
         self._watched = _Watched()
 
-    def put(self, *names: str, enabled: bool = True, base_url: str = "") -> None:
+    def put(
+        self, *names: str, enabled: bool = True, base_url: str = "", refresh_time_ns: int = 0
+    ) -> None:
         """Make providers, or change them."""
         for name in names:
             self._providers[name] = provider_pb2.Provider(
                 name=name,
                 enabled=enabled,
                 endpoint=provider_pb2.ProviderEndpoint(base_url=base_url),
+                refresh_time=timestamp(refresh_time_ns),
             )
         self._watched.tell()
 
@@ -119,6 +133,29 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
             lambda: watch_pb2.CatalogPage(
                 providers=[self._providers[name] for name in sorted(self._providers)]
             ),
+        ):
+            yield message
+
+
+class FakeHealth(health_service_pb2_grpc.HealthServiceServicer):
+    """Tells which routes cool."""
+
+    def __init__(self) -> None:
+        self._cooldowns: list[health_pb2.Cooldown] = []
+        self._watched = _Watched()
+
+    def cool(self, *cooldowns: health_pb2.Cooldown) -> None:
+        """Have these cooldowns and no others."""
+        self._cooldowns = list(cooldowns)
+        self._watched.tell()
+
+    async def WatchHealth(
+        self, request: health_service_pb2.WatchHealthRequest, context: Any
+    ) -> AsyncIterator[Any]:
+        """Send all cooldowns, again after every change."""
+        async for message in self._watched.follow(
+            health_service_pb2.WatchHealthResponse,
+            lambda: health_service_pb2.HealthPage(cooldowns=self._cooldowns),
         ):
             yield message
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from trunkline.catalog.facts import layer_facts
 from trunkline.catalog.provider_types import ProviderType, ProviderTypes
-from trunkline.catalog.records import Glance, ModelCount, StoredModel, StoredProvider
-from trunkline.catalog.v1 import model_pb2, provider_pb2
+from trunkline.catalog.records import (
+    Glance,
+    ModelCount,
+    StoredChain,
+    StoredModel,
+    StoredProvider,
+)
+from trunkline.catalog.v1 import chain_pb2, model_pb2, provider_pb2
 from trunkline.credential.v1 import credential_pb2
 from trunkline.kernel.clock import timestamp
 
@@ -21,8 +27,22 @@ class Standing(Enum):
     VERIFIED = "one is verified"
 
 
+def choose_credential(
+    keys: Sequence[credential_pb2.Credential],
+) -> credential_pb2.Credential | None:
+    """Return the central credential that a provider stands by; None: it has none.
+
+    Args:
+        keys: in the order of their use; the first that is verified is chosen, else the first.
+    """
+    for credential in keys:
+        if credential.state == credential_pb2.CREDENTIAL_STATE_VERIFIED:
+            return credential
+    return keys[0] if keys else None
+
+
 def judge_credential(credential: credential_pb2.Credential | None) -> Standing:
-    """Tell a provider's standing by its central credential; None: it has none."""
+    """Tell a provider's standing by the credential that it stands by; None: it has none."""
     if credential is None:
         return Standing.NO_CREDENTIAL
     if credential.state == credential_pb2.CREDENTIAL_STATE_VERIFIED:
@@ -53,7 +73,7 @@ def describe_provider(
     Args:
         stored: its record.
         kind: its type.
-        standing: of its central credential.
+        standing: of its central credentials.
         count: of its models.
         default: its default model; None: it names none, or one that is not there.
     """
@@ -93,6 +113,19 @@ def describe_model(stored: StoredModel) -> model_pb2.Model:
         listed=stored.listed,
         etag=stored.etag,
         create_time=timestamp(stored.create_time_ns),
+        update_time=timestamp(stored.update_time_ns),
+    )
+
+
+def describe_chain(stored: StoredChain) -> chain_pb2.Chain:
+    """Return a chain as it is answered: its candidates as they were given."""
+    return chain_pb2.Chain(
+        name=stored.name,
+        candidates=stored.candidates,
+        balance=stored.balance,
+        fall_back_on_credential_failure=stored.fall_back_on_credential_failure,
+        description=stored.description,
+        etag=stored.etag,
         update_time=timestamp(stored.update_time_ns),
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from trunkline.catalog.chains import Chains
 from trunkline.catalog.discovery import Discovery
+from trunkline.catalog.explainer import Explainer
 from trunkline.catalog.models import Models
 from trunkline.catalog.provider_types import load_provider_types
 from trunkline.catalog.providers import Providers
@@ -19,6 +21,7 @@ from trunkline.kernel.server import Registration
 from trunkline.kernel.service import Surroundings, WatchedView
 from trunkline.kernel.watch import Feed
 from trunkline.views.credentials import CredentialView
+from trunkline.views.health import HealthView
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -46,6 +49,7 @@ class CatalogService:
             clock,
             max_staleness_s=process.max_security_staleness_s,
         )
+        self._health = HealthView(surroundings.channel("health"), clock)
         feed = Feed(self._database, outbox, watch_pb2.WatchCatalogResponse, collect_pages)
         self._publication = Publication(self._database, feed, types, self._credentials)
         self._discovery = Discovery(
@@ -66,7 +70,9 @@ class CatalogService:
                 clock,
             ),
             Models(self._database, self._publication, types, self._credentials, clock),
+            Chains(self._database, self._publication, types, clock),
             self._discovery,
+            Explainer(self._database, types, self._credentials, self._health, clock),
             feed,
         )
 
@@ -78,7 +84,7 @@ class CatalogService:
     @property
     def views(self) -> tuple[WatchedView, ...]:
         """Return what it watches at other services."""
-        return (self._credentials.watched,)
+        return (self._credentials.watched, self._health.watched)
 
     async def open(self) -> None:
         """Open the store.
@@ -93,9 +99,10 @@ class CatalogService:
         return [(self._servicer, catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server)]
 
     async def run(self) -> None:
-        """Follow the credentials, tell what they change, and read lists that are due."""
+        """Follow the views, tell what the credentials change, and read lists that are due."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._credentials.follower.run())
+            tasks.create_task(self._health.follower.run())
             tasks.create_task(self._publication.run())
             tasks.create_task(self._discovery.run())
 

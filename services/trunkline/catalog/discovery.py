@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import grpc
 
 from trunkline.catalog import model_store, provider_store
-from trunkline.catalog.answers import Standing, judge_credential
+from trunkline.catalog.answers import Standing, choose_credential, judge_credential
 from trunkline.catalog.listing import describe_change, merge_list
 from trunkline.catalog.provider_types import ModelList, ProviderType, ProviderTypes
 from trunkline.catalog.publication import Publication
@@ -126,7 +126,7 @@ class Discovery:
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             stored = await self._find(name)
-            credential = self._credentials.central(name)
+            credential = choose_credential(self._credentials.central_keys(name))
             kind = self._types.of_stored(stored.type)
             try:
                 listed = await self._read(stored, kind, credential)
@@ -166,7 +166,7 @@ class Discovery:
             providers = await provider_store.all_providers(session)
         due = {}
         for stored, _ in providers:
-            credential = self._credentials.central(stored.name)
+            credential = choose_credential(self._credentials.central_keys(stored.name))
             kind = self._types.of_stored(stored.type)
             key = list_key(stored, kind, credential)
             if (
@@ -258,7 +258,7 @@ class Discovery:
             stored = await provider_store.find_provider(session, before.name)
             if stored is None:
                 raise provider_not_found(before.name)
-            credential = self._credentials.central(stored.name)
+            credential = choose_credential(self._credentials.central_keys(stored.name))
             if list_key(stored, self._types.of_stored(stored.type), credential) != key:
                 raise _unavailable(
                     stored.name,

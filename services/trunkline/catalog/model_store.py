@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, insert, or_, tuple_, update
 from sqlmodel import col, select
 
 from trunkline.catalog.records import Glance, ModelCount, StoredModel
@@ -77,6 +78,17 @@ async def get_published(session: Session, provider: str, model_id: str) -> model
     return None if payload is None else model_pb2.Model.FromString(payload)
 
 
+async def find_published(session: Session, names: Iterable[str]) -> list[model_pb2.Model]:
+    """Return those models that exist, as their watchers know them.
+
+    Args:
+        session: a transaction.
+        names: `provider/model`, some hundred at most.
+    """
+    rows = await session.exec(select(ModelRow.published).where(_named(names)))
+    return [model_pb2.Model.FromString(payload) for payload in rows]
+
+
 async def page_models(
     session: Session,
     *,
@@ -126,7 +138,7 @@ async def glance_at(session: Session, names: Iterable[str]) -> dict[str, Glance]
     for chunk in _chunks(sorted(names), _CHUNK):
         rows = await session.exec(
             select(ModelRow.provider, ModelRow.id, ModelRow.enabled, ModelRow.listed).where(
-                _key().in_([tuple(name.split("/", 1)) for name in chunk])
+                _named(chunk)
             )
         )
         for provider, model_id, enabled, listed in rows:
@@ -150,6 +162,24 @@ async def list_names(session: Session, limit: int) -> list[str]:
 def _key() -> Any:
     """Return what models are sorted and found by."""
     return tuple_(col(ModelRow.provider), col(ModelRow.id))
+
+
+def _named(names: Iterable[str]) -> ColumnElement[bool]:
+    """Return what finds models by their names, `provider/model`.
+
+    Not as pairs in a list: for those SQLite reads the whole table.
+    """
+    ids = defaultdict(list)
+    for name in names:
+        provider, _, model_id = name.partition("/")
+        ids[provider].append(model_id)
+    return or_(
+        false(),
+        *(
+            and_(col(ModelRow.provider) == provider, col(ModelRow.id).in_(of_provider))
+            for provider, of_provider in ids.items()
+        ),
+    )
 
 
 def _chunks(names: list[str], size: int) -> Iterator[list[str]]:

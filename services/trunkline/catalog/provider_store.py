@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import update
 from sqlmodel import col, select
@@ -69,6 +69,14 @@ async def get_published(session: Session, name: str) -> provider_pb2.Provider | 
     rows = await session.exec(select(ProviderRow.published).where(ProviderRow.name == name))
     payload = rows.one_or_none()
     return None if payload is None else provider_pb2.Provider.FromString(payload)
+
+
+async def find_published(session: Session, names: Iterable[str]) -> list[provider_pb2.Provider]:
+    """Return those providers that exist, as their watchers know them; some hundred at most."""
+    rows = await session.exec(
+        select(ProviderRow.published).where(col(ProviderRow.name).in_(list(names)))
+    )
+    return [provider_pb2.Provider.FromString(payload) for payload in rows]
 
 
 async def page_providers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from trunkline.catalog import model_store, provider_store
+from trunkline.catalog import chain_store, model_store, provider_store
 from trunkline.catalog.answers import describe_types
 from trunkline.catalog.discovery import Discovery
 from trunkline.catalog.endpoint import address_refused
@@ -193,6 +193,8 @@ class Providers:
             referrers = sorted(
                 f"credentials/{entry.id}" for entry in self._credentials.of_provider(name)
             )
+            chains = await chain_store.list_naming(session, name)
+            referrers += [f"chains/{chain}" for chain in chains]
             default = await model_store.find_default(session)
             if default is not None and default.provider == name:
                 referrers.append("default")

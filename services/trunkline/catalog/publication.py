@@ -1,8 +1,9 @@
 """Write changes, and tell the watchers what follows from them, in one transaction.
 
 A provider's state and notes follow from its models and keys, the default route from all
-of them. Nothing that follows is stored as such: it is derived again after every change
-and compared with what the watchers were last told, and a difference is a change.
+of them, a chain's route from the chain. Nothing that follows is stored as such: it is
+derived again after every change and compared with what the watchers were last told, and a
+difference is a change.
 """
 
 from __future__ import annotations
@@ -11,19 +12,33 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from trunkline.catalog import model_store, provider_store
+from trunkline.catalog import chain_store, model_store, provider_store
 from trunkline.catalog.answers import (
     Standing,
+    choose_credential,
     describe_model,
     describe_provider,
     judge_credential,
     recall_standing,
 )
 from trunkline.catalog.provider_types import ProviderTypes
-from trunkline.catalog.records import Glance, ModelCount, StoredModel, StoredProvider
-from trunkline.catalog.routes import DEFAULT_TARGET, Connected, candidates_of, plan_default
+from trunkline.catalog.records import (
+    Glance,
+    ModelCount,
+    StoredChain,
+    StoredModel,
+    StoredProvider,
+)
+from trunkline.catalog.routes import (
+    DEFAULT_TARGET,
+    Connected,
+    candidates_of,
+    chain_target,
+    plan_chain,
+    plan_default,
+)
 from trunkline.catalog.tables import outbox
-from trunkline.catalog.v1 import provider_pb2, watch_pb2
+from trunkline.catalog.v1 import provider_pb2, route_pb2, watch_pb2
 from trunkline.kernel.database import STORE_FAILURES, Database, Session
 from trunkline.kernel.log import get_logger
 from trunkline.kernel.watch import Feed
@@ -74,6 +89,8 @@ class Publication:
         new_models: Sequence[StoredModel] = (),
         changed_models: Sequence[StoredModel] = (),
         deleted_provider: str = "",
+        chain: StoredChain | None = None,
+        deleted_chain: str = "",
     ) -> None:
         """Write what changed and what follows from it; call `wake` after the commit.
 
@@ -83,6 +100,8 @@ class Publication:
             new_models: that are not stored yet.
             changed_models: that are.
             deleted_provider: goes with its models; empty: none does.
+            chain: new or changed; None: none is.
+            deleted_chain: goes; empty: none does.
         """
         if provider is not None:
             await provider_store.put_provider(session, provider)
@@ -92,12 +111,20 @@ class Publication:
         new, changed = _described(new_models), _described(changed_models)
         await model_store.insert_models(session, new)
         await model_store.update_models(session, changed)
+        if chain is not None:
+            await chain_store.put_chain(session, chain)
+        if deleted_chain:
+            await chain_store.delete_chain(session, deleted_chain)
         changes, route_inputs = await self._tell_providers(session)
         for _, payload in (*new, *changed):
             change = watch_pb2.WatchCatalogResponse()
             change.model.ParseFromString(payload)
             changes.append(change)
-        changes += await self._tell_route(session, *route_inputs)
+        changes += await _tell_route(session, DEFAULT_TARGET, plan_default(*route_inputs))
+        if chain is not None:
+            changes += await _tell_route(session, chain_target(chain.name), plan_chain(chain))
+        if deleted_chain:
+            changes += await _tell_route(session, chain_target(deleted_chain), None)
         if deleted_provider:
             changes.append(watch_pb2.WatchCatalogResponse(deleted_provider=deleted_provider))
         await outbox.append(session, *changes)
@@ -136,8 +163,14 @@ class Publication:
                 await self.save(session, changed_models=differing)
             self.wake()
             if len(models) < _RENEWED_AT_ONCE:
-                return
+                break
             after = (models[-1][0].provider, models[-1][0].id)
+        async with self._database.write() as session:
+            changes = []
+            for chain in await chain_store.all_chains(session):
+                changes += await _tell_route(session, chain_target(chain.name), plan_chain(chain))
+            await outbox.append(session, *changes)
+        self.wake()
 
     async def _tell_providers(
         self, session: Session
@@ -171,29 +204,10 @@ class Publication:
                 changes.append(watch_pb2.WatchCatalogResponse(provider=described))
         return changes, (connected, default_name, glances)
 
-    async def _tell_route(
-        self,
-        session: Session,
-        connected: Sequence[Connected],
-        default_model: str,
-        glances: Mapping[str, Glance],
-    ) -> list[watch_pb2.WatchCatalogResponse]:
-        """Return where a request without a model goes, now noted as told, if that differs."""
-        route = plan_default(connected, default_model, glances)
-        published = await provider_store.find_route(session, DEFAULT_TARGET)
-        payload = None if route is None else route.SerializeToString(deterministic=True)
-        if payload == published:
-            return []
-        if payload is None:
-            await provider_store.delete_route(session, DEFAULT_TARGET)
-            return [watch_pb2.WatchCatalogResponse(deleted_route=DEFAULT_TARGET)]
-        await provider_store.put_route(session, DEFAULT_TARGET, payload)
-        return [watch_pb2.WatchCatalogResponse(route=route)]
-
     def _standing(self, name: str, published: bytes) -> Standing:
         """Return a provider's standing: what was last told, until the first view has come."""
         if self._credentials.follower.is_ready:
-            return judge_credential(self._credentials.central(name))
+            return judge_credential(choose_credential(self._credentials.central_keys(name)))
         return recall_standing(provider_pb2.Provider.FromString(published).state)
 
 
@@ -202,3 +216,24 @@ def _described(models: Sequence[StoredModel]) -> list[tuple[StoredModel, bytes]]
     return [
         (stored, describe_model(stored).SerializeToString(deterministic=True)) for stored in models
     ]
+
+
+async def _tell_route(
+    session: Session, target: str, route: route_pb2.Route | None
+) -> list[watch_pb2.WatchCatalogResponse]:
+    """Return where a target goes, now noted as told, if that differs from what was told.
+
+    Args:
+        session: a writing transaction.
+        target: of the route.
+        route: as it is now; None: the target goes nowhere.
+    """
+    published = await provider_store.find_route(session, target)
+    payload = None if route is None else route.SerializeToString(deterministic=True)
+    if payload == published:
+        return []
+    if payload is None:
+        await provider_store.delete_route(session, target)
+        return [watch_pb2.WatchCatalogResponse(deleted_route=target)]
+    await provider_store.put_route(session, target, payload)
+    return [watch_pb2.WatchCatalogResponse(route=route)]

@@ -1,4 +1,4 @@
-"""Providers and models as they are kept: what was given, not what follows from it."""
+"""Providers, models and chains as they are kept: what was given, not what follows from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trunkline.catalog.v1 import model_pb2
+from trunkline.catalog.v1 import chain_pb2, model_pb2
 
 
 def mint_etag() -> str:
@@ -85,6 +85,29 @@ class StoredModel:
     def name(self) -> str:
         """Return `provider/model`."""
         return f"{self.provider}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChain:
+    """One fallback chain.
+
+    Attributes:
+        name: its slug.
+        update_time_ns: nanoseconds since 1970, when it was last changed.
+        etag: of this version.
+        candidates: as they were given, first choice first.
+        balance: how to choose among candidates of one rank.
+        fall_back_on_credential_failure: also when a central key is refused or used up.
+        description: what it is for; empty: not said.
+    """
+
+    name: str
+    update_time_ns: int
+    etag: str
+    candidates: tuple[chain_pb2.Candidate, ...]
+    balance: chain_pb2.Balance.ValueType = chain_pb2.BALANCE_UNSPECIFIED
+    fall_back_on_credential_failure: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

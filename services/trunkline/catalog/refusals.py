@@ -6,7 +6,7 @@ from typing import Final
 
 from google.rpc import error_details_pb2
 
-from trunkline.catalog.answers import Standing, judge_credential
+from trunkline.catalog.answers import Standing, choose_credential, judge_credential
 from trunkline.kernel.errors import Aborted, FailedPrecondition, NotFound
 from trunkline.views.credentials import CredentialView
 
@@ -19,6 +19,11 @@ def provider_not_found(name: str) -> NotFound:
     return NotFound(
         "PROVIDER_NOT_FOUND", f"There is no provider {name}.", metadata={"provider": name}
     )
+
+
+def chain_not_found(name: str) -> NotFound:
+    """Return the error for a chain that is not there."""
+    return NotFound("CHAIN_NOT_FOUND", f"There is no chain {name}.", metadata={"chain": name})
 
 
 def check_etag(given: str, current: str) -> None:
@@ -45,7 +50,8 @@ def check_verified(credentials: CredentialView, provider: str) -> None:
     Raises:
         FailedPrecondition: NOT_VERIFIED.
     """
-    if judge_credential(credentials.central(provider)) is not Standing.VERIFIED:
+    chosen = choose_credential(credentials.central_keys(provider))
+    if judge_credential(chosen) is not Standing.VERIFIED:
         raise FailedPrecondition(
             "NOT_VERIFIED",
             f"A default needs a verified credential first: `trunkline connect {provider}`.",
@@ -67,12 +73,19 @@ def still_referred_to(name: str, referrers: list[str]) -> FailedPrecondition:
                     error_details_pb2.PreconditionFailure.Violation(
                         type="STILL_REFERRED_TO",
                         subject=referrer,
-                        description="is the deployment's default model; choose another one"
-                        if referrer == "default"
-                        else "belongs to the provider; delete it first",
+                        description=_what_to_do(referrer),
                     )
                     for referrer in named
                 ]
             ),
         ),
     )
+
+
+def _what_to_do(referrer: str) -> str:
+    """Return what keeps a provider, and what to do about it."""
+    if referrer == "default":
+        return "is the deployment's default model; choose another one"
+    if referrer.startswith("chains/"):
+        return "names a model of the provider; change or delete it first"
+    return "belongs to the provider; delete it first"

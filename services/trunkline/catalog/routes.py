@@ -1,4 +1,4 @@
-"""Where a request that names no model goes."""
+"""Where a request goes that names no model, or a chain."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Final
 
 from trunkline.catalog.answers import Standing
 from trunkline.catalog.provider_types import ProviderType
-from trunkline.catalog.records import Glance, StoredProvider
+from trunkline.catalog.records import Glance, StoredChain, StoredProvider
 from trunkline.catalog.v1 import chain_pb2, route_pb2
 
 DEFAULT_TARGET: Final = "default"
 
 # O24 for what is served; the others follow by name.
 _FIRST_TYPES: Final = ("anthropic", "openai", "google", "ollama")
+
+# Less than every int32.
+_BEFORE_ALL: Final = -(2**31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,33 @@ def plan_default(
     return None
 
 
+def plan_chain(chain: StoredChain) -> route_pb2.Route:
+    """Return the route of a chain, with a rank and a weight for every candidate.
+
+    Ranks are counted from 1 without gaps, and candidates stand in their order: who reads
+    it needs no rule for what was left out.
+    """
+    places = [_chain_place(chain, index) for index in range(len(chain.candidates))]
+    ranks = {place: rank for rank, place in enumerate(sorted(set(places)), 1)}
+    ordered = sorted(zip(places, chain.candidates, strict=True), key=lambda entry: entry[0])
+    return route_pb2.Route(
+        target=chain_target(chain.name),
+        candidates=[
+            chain_pb2.Candidate(
+                model=candidate.model, rank=ranks[place], weight=candidate.weight or 1
+            )
+            for place, candidate in ordered
+        ],
+        balance=chain.balance or chain_pb2.BALANCE_ORDER,
+        fall_back_on_credential_failure=chain.fall_back_on_credential_failure,
+    )
+
+
+def chain_target(name: str) -> str:
+    """Return what a chain's route is told under."""
+    return f"chain/{name}"
+
+
 def list_defaults(entry: Connected) -> list[str]:
     """Return a provider's default models by preference, as `provider/model`.
 
@@ -86,6 +116,18 @@ def _place(entry: Connected) -> tuple[int, str]:
     kind = entry.stored.type
     first = _FIRST_TYPES.index(kind) if kind in _FIRST_TYPES else len(_FIRST_TYPES)
     return first, entry.stored.name
+
+
+def _chain_place(chain: StoredChain, index: int) -> tuple[int, int]:
+    """Return where a candidate of a chain stands; equals have the same place.
+
+    One without a rank stands behind the one before it, alone, and at the beginning before
+    all: its index sets it apart from every other.
+    """
+    for before in range(index, -1, -1):
+        if chain.candidates[before].HasField("rank"):
+            return chain.candidates[before].rank, 0 if before == index else index
+    return _BEFORE_ALL, index
 
 
 def _route(model: str, step: route_pb2.RouteStep.ValueType) -> route_pb2.Route:

@@ -8,15 +8,20 @@ from typing import Any, Final, cast
 
 import grpc
 
+from trunkline.catalog.chains import Chains
 from trunkline.catalog.discovery import Discovery
+from trunkline.catalog.explainer import Explainer
 from trunkline.catalog.models import Models
 from trunkline.catalog.providers import Providers
 from trunkline.catalog.v1 import (
     catalog_service_pb2_grpc,
+    chain_pb2,
     model_pb2,
     provider_pb2,
+    route_pb2,
     watch_pb2,
 )
+from trunkline.kernel.call import current_caller
 from trunkline.kernel.page_token import (
     DEFAULT_PAGE_SIZE,
     cut_page,
@@ -27,7 +32,7 @@ from trunkline.kernel.watch import Feed
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_PROVIDER_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _MODEL_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/\S{1,256}")
 
 
@@ -35,16 +40,24 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     """Answers for the catalog.
 
     Args:
-        providers, models, discovery: the domain.
+        providers, models, chains, discovery, explainer: the domain.
         feed: of the catalog's changes.
     """
 
     def __init__(
-        self, providers: Providers, models: Models, discovery: Discovery, feed: Feed
+        self,
+        providers: Providers,
+        models: Models,
+        chains: Chains,
+        discovery: Discovery,
+        explainer: Explainer,
+        feed: Feed,
     ) -> None:
         self._providers = providers
         self._models = models
+        self._chains = chains
         self._discovery = discovery
+        self._explainer = explainer
         self._feed = feed
 
     async def ListProviderTypes(
@@ -79,7 +92,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         size = request.page_size or DEFAULT_PAGE_SIZE
         providers = await self._providers.page(
             kind=request.type,
-            after=decode_page_token(request.page_token, _PROVIDER_KEY),
+            after=decode_page_token(request.page_token, _SLUG),
             size=size + 1,
         )
         page, more = cut_page(providers, size)
@@ -142,6 +155,56 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         del context
         changes = await self._discovery.refresh(request.provider, dry_run=request.dry_run)
         return model_pb2.RefreshModelsResponse(changes=changes)
+
+    async def CreateChain(
+        self, request: chain_pb2.CreateChainRequest, context: Context
+    ) -> chain_pb2.CreateChainResponse:
+        """Make a chain."""
+        del context
+        return chain_pb2.CreateChainResponse(chain=await self._chains.create(request.chain))
+
+    async def GetChain(
+        self, request: chain_pb2.GetChainRequest, context: Context
+    ) -> chain_pb2.GetChainResponse:
+        """Give one chain."""
+        del context
+        return chain_pb2.GetChainResponse(chain=await self._chains.get(request.name))
+
+    async def ListChains(
+        self, request: chain_pb2.ListChainsRequest, context: Context
+    ) -> chain_pb2.ListChainsResponse:
+        """Page through chains."""
+        del context
+        size = request.page_size or DEFAULT_PAGE_SIZE
+        chains = await self._chains.page(
+            after=decode_page_token(request.page_token, _SLUG), size=size + 1
+        )
+        page, more = cut_page(chains, size)
+        return chain_pb2.ListChainsResponse(
+            chains=page, next_page_token=encode_page_token(page[-1].name) if more else ""
+        )
+
+    async def UpdateChain(
+        self, request: chain_pb2.UpdateChainRequest, context: Context
+    ) -> chain_pb2.UpdateChainResponse:
+        """Change a chain."""
+        del context
+        return chain_pb2.UpdateChainResponse(chain=await self._chains.update(request))
+
+    async def DeleteChain(
+        self, request: chain_pb2.DeleteChainRequest, context: Context
+    ) -> chain_pb2.DeleteChainResponse:
+        """Remove a chain."""
+        del context
+        await self._chains.delete(request.name, request.etag)
+        return chain_pb2.DeleteChainResponse()
+
+    async def ExplainRoute(
+        self, request: route_pb2.ExplainRouteRequest, context: Context
+    ) -> route_pb2.ExplainRouteResponse:
+        """Tell where a request would go."""
+        del context
+        return await self._explainer.explain(request, current_caller())
 
     def WatchCatalog(
         self, request: watch_pb2.WatchCatalogRequest, context: Context

@@ -101,11 +101,35 @@ class ModelRow(Tables, table=True):
     published: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class RouteRow(Tables, table=True):
-    """One route as the watchers know it; it follows from providers and models.
+class ChainRow(Tables, table=True):
+    """One fallback chain, as it was given.
 
     Attributes:
-        target: `default`.
+        name: its slug.
+        candidates: a serialised Chain that holds them and nothing else.
+        balance: its number in the contract.
+        fall_back_on_credential_failure: also when a central key is refused or used up.
+        description: what it is for; empty: not said.
+        etag: of this version.
+        update_time_ns: when it was last changed.
+    """
+
+    __tablename__ = "chain"
+
+    name: str = Field(primary_key=True)
+    candidates: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    balance: int
+    fall_back_on_credential_failure: bool
+    description: str
+    etag: str
+    update_time_ns: int = Field(sa_type=BigInteger)
+
+
+class RouteRow(Tables, table=True):
+    """One route as the watchers know it; it follows from providers and models, or a chain.
+
+    Attributes:
+        target: `default` or `chain/{name}`.
         published: a serialised Route.
     """
 

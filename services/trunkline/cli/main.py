@@ -12,13 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from trunkline.cli import models, pki, tokens
+from trunkline.cli import chains, models, pki, tokens
+from trunkline.cli.bench_failover import bench_failover
 from trunkline.cli.chat import chat
 from trunkline.cli.check import check
 from trunkline.cli.config import config
 from trunkline.cli.connect import connect
 from trunkline.cli.disconnect import disconnect
 from trunkline.cli.doctor import doctor
+from trunkline.cli.explain import explain as explain_route
 from trunkline.cli.failures import ExitCode, Failure, explain, interrupted, show, wrong_usage
 from trunkline.cli.options import AsJson
 from trunkline.cli.ready import ready
@@ -116,6 +118,7 @@ def serve(
 
 
 app.command()(sandbox)
+app.command()(bench_failover)
 app.add_typer(tokens.app, name="token")
 app.command()(config)
 app.command()(connect)
@@ -125,6 +128,8 @@ app.command()(check)
 app.command()(ready)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(chains.app, name="chain")
+app.command("explain")(explain_route)
 app.add_typer(pki.app, name="pki")
 app.command()(chat)
 

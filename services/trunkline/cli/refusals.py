@@ -32,6 +32,7 @@ _ADVICE: Final = {
     "PROBE_UNAVAILABLE": "Look whether the inference service runs, and try again.",
     "LIMIT_REACHED": "Wait a moment and try again.",
     "PROVIDER_NOT_FOUND": "`trunkline status` lists the providers that there are.",
+    "CHAIN_NOT_FOUND": "`trunkline chain list` lists the chains that there are.",
     "TYPE_NOT_FOUND": "`trunkline connect`, on a terminal, lists what can be connected.",
     "NAME_TAKEN": "Choose another name.",
     "STILL_REFERRED_TO": "Remove what refers to it first.",

@@ -14,7 +14,7 @@ from support.catalog_harness import CatalogHarness
 async def catalog(tmp_path: Path, store_url: str) -> AsyncIterator[CatalogHarness]:
     """Give a catalog that has no provider."""
     harness = CatalogHarness(tmp_path, store_url)
-    await harness.start_peers("credential", "inference")
+    await harness.start_peers("credential", "inference", "health")
     await harness.start()
     yield harness
     await harness.close()

@@ -24,6 +24,8 @@ COMMANDS = [
     "doctor",
     "ready",
     "models",
+    "chain",
+    "explain",
     "pki",
     "chat",
 ]

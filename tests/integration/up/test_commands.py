@@ -169,3 +169,35 @@ async def test_the_sandbox_runs_by_itself(up: Up) -> None:
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), _LIMIT_S)
+
+
+async def test_a_chain_from_create_to_delete(up: Up) -> None:
+    """Two providers stand in for each other, are explained, and stay while the chain does."""
+    async with Sandbox(api_key=KEY) as provider, Sandbox(api_key=KEY) as other:
+        env = up.client
+        for name, server in (("one", provider), ("two", other)):
+            done = await run("connect", name, "--base-url", server.base_url, env=env, stdin=KEY)
+            assert done.code == 0, done.err
+        alone = await run("chain", "create", "alone", "one/ok", env=env)
+        assert alone.code == 0, alone.err
+        assert "Only one/ok can be asked" in alone.err
+        made = await run("chain", "create", "main", "one/ok", "two/ok", env=env)
+        assert (made.code, made.err) == (0, "")
+        near = await run("chain", "create", "wrong", "one/okk", env=env)
+        assert near.code == 1
+        assert "one/ok" in near.err
+        listed = await run("chain", "list", env=env)
+        assert re.search(r"main +one/ok, two/ok +order", listed.out), listed.out
+        explained = await run("explain", "--chain", "main", "--json", env=env)
+        document = json.loads(explained.out)
+        assert document["chosen"] == "one/ok"
+        assert [each["model"] for each in document["candidates"]] == ["one/ok", "two/ok"]
+        told = await run("explain", "--model", "nobody/x", "--fallback", "two/ok", env=env)
+        assert re.search(r"nobody/x +unknown model", told.out), told.out
+        assert re.search(r"two/ok +1 +cred_", told.out), told.out
+        kept = await run("disconnect", "two", "--yes", env=env)
+        assert kept.code == 1
+        assert "trunkline chain delete main" in kept.err
+        assert (await run("chain", "delete", "main", env=env)).code == 0
+        gone = await run("disconnect", "two", "--yes", env=env)
+        assert gone.code == 0, gone.err
