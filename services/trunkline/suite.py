@@ -61,7 +61,9 @@ class Suite:
         )
         self.services = {
             name: SERVICES[name](
-                Surroundings(self.process, source, self._clock, self._wiring.opener(name))
+                Surroundings(
+                    self.process, source, self._clock, self._wiring.opener(name), self._may_run
+                )
             )
             for name in names
         }
@@ -186,6 +188,10 @@ class Suite:
             raise address_taken(error.address, "--listen or TRUNKLINE_LISTEN") from None
         self._public = public
         await public.serving()
+
+    def _may_run(self, principal: str) -> bool:
+        """Tell whether a principal has a valid token."""
+        return self.access.has_token(principal)
 
     def _end_runs(self, token_id: str, principal: str) -> None:
         """End the runs of a principal whose last token ended."""

@@ -11,11 +11,15 @@ from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.cooling import Cooling
+from trunkline.inference.durable_runs import DurableRuns
+from trunkline.inference.journal.content_keys import ContentKeys
+from trunkline.inference.journal.locations import open_store
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.probe import ProviderServicer
 from trunkline.inference.pursuit import Means
+from trunkline.inference.registry import Registry
 from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs
@@ -82,7 +86,17 @@ class InferenceService:
         )
         runner = Runner(means, self._catalog, self._credentials)
         self.runs = Runs(settings, clock, runner.carry)
-        self._servicer = InferenceServicer(self.runs, runner, settings)
+        self._store = open_store(settings, surroundings.process.data_dir, clock)
+        self._durable = DurableRuns(
+            self.runs,
+            self._store,
+            ContentKeys(credential_channel, self._credentials, clock),
+            settings,
+            clock,
+            surroundings.may_run,
+        )
+        registry = Registry(self.runs, self._durable)
+        self._servicer = InferenceServicer(self.runs, registry, runner, settings)
         self._provider_servicer = ProviderServicer(
             adapters,
             self._transport,
@@ -104,7 +118,12 @@ class InferenceService:
         return (self._catalog.watched, self._credentials.watched, self._health.watched)
 
     async def open(self) -> None:
-        """Open nothing: MEMORY runs have no store."""
+        """Open the journal of durable runs.
+
+        Raises:
+            DatabaseError: it cannot be used.
+        """
+        await self._store.open()
 
     def registrations(self) -> list[Registration]:
         """Return the servicers."""
@@ -124,15 +143,19 @@ class InferenceService:
             group.create_task(self._credentials.follower.run())
             group.create_task(self._health.follower.run())
             group.create_task(self._outcomes.run())
+            group.create_task(self._durable.run())
             group.create_task(self._tick())
 
     async def drain(self, grace: float) -> None:
-        """Begin no run, and wait for those that go on."""
+        """Begin no run, give durable ones free, and wait for the others."""
+        self.runs.refuse()
+        await self._durable.release()
         await self.runs.drain(grace)
         await self._outcomes.flush()
 
     async def close(self) -> None:
-        """Close the connections to providers."""
+        """Close the connections to providers, and the journal."""
+        await self._store.close()
         await self._transport.aclose()
 
     async def _tick(self) -> None:

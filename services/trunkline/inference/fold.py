@@ -19,6 +19,7 @@ class _Block:
         opening: what its first event says beside text.
         whole: the sequence that completed it; 0: none did. Only calls and provider
             parts need to be completed to count.
+        aborted: a call that was taken back.
         proofs: signatures, with their sequences; redacted is true of a withheld thought.
         citations: with their sequences.
     """
@@ -28,6 +29,7 @@ class _Block:
     pieces: list[tuple[int, str]] = field(default_factory=list)
     opening: message_pb2.ToolCall | message_pb2.ProviderPart | None = None
     whole: int = 0
+    aborted: bool = False
     proofs: list[tuple[int, message_pb2.Signature, bool]] = field(default_factory=list)
     citations: list[tuple[int, message_pb2.Citation]] = field(default_factory=list)
 
@@ -92,6 +94,7 @@ class Fold:
                 aborted = self._block("call", event.tool_call_aborted.block, sequence)
                 self.size -= sum(len(text) for _, text in aborted.pieces)
                 aborted.pieces.clear()
+                aborted.aborted = True
             case "reasoning_signature":
                 proof = event.reasoning_signature
                 block = self._block("", proof.block, sequence)
@@ -126,6 +129,16 @@ class Fold:
             text_block=texts[-1] if texts else 0,
             last_block=max(self._blocks),
         )
+
+    def open_calls(self) -> list[tuple[int, str]]:
+        """Return block and id of calls that were begun, and neither whole nor aborted."""
+        return [
+            (number, block.opening.id)
+            for number, block in sorted(self._blocks.items())
+            if block.kind == "call"
+            and not (block.whole or block.aborted)
+            and isinstance(block.opening, message_pb2.ToolCall)
+        ]
 
     def message(self) -> message_pb2.Message:
         """Return the message of the blocks that count, in their order."""

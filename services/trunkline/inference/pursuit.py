@@ -30,6 +30,7 @@ from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.run import Run
 from trunkline.inference.selection import Choice, Selection
 from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.takeover import SUPERSEDED
 from trunkline.inference.trail import make_trail, sum_usage
 from trunkline.inference.transport import Transport
 from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
@@ -98,6 +99,14 @@ class Pursuit:
         Raises:
             TrunklineError: what the run ends with otherwise.
         """
+        run = self._run
+        match judge(run.progress.fold.delivered(), run.terms.request.continuation):
+            case Course.END_TURN:
+                return run.finish(self._complete_early())
+            case Course.FORBIDDEN:
+                raise not_allowed(SUPERSEDED, run.terms.request.continuation, self._trail())
+            case Course.GO_ON:
+                pass
         choice = await self._selection.next()
         while choice is not None:
             asking = await self._prepare(choice)
@@ -110,10 +119,10 @@ class Pursuit:
                 died.asking.close()
                 choice = await self._recover(died)
             else:
-                self._run.finish(completed)
-                return
-        if self._run.is_live:
+                return run.finish(completed)
+        if run.is_live:
             raise self._nothing_left()
+        return None
 
     async def _prepare(self, choice: Choice) -> Asking | None:
         """Put an attempt together, up to the moment where its request is sent.
@@ -123,7 +132,7 @@ class Pursuit:
         """
         run, plan, candidate = self._run, self._plan, choice.candidate
         continuation = carry_on(
-            run.terms.request, run.fold.delivered(), prefills=plan.prefills(candidate)
+            run.terms.request, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
         )
         if continuation is None:
             sentence = "It does not go on from a partial answer, and nothing else is allowed."
@@ -137,7 +146,7 @@ class Pursuit:
             return None
         streams = self._streams and _streams(candidate)
         attempt = Attempt(
-            number=run.attempt_count + 1,
+            number=run.progress.attempt_count + 1,
             candidate=candidate,
             waits=settle_waits(
                 run.terms,
@@ -149,7 +158,7 @@ class Pursuit:
             caller=run.terms.caller,
             clock=self._means.clock,
             continuation=continuation,
-            drafts=Drafts(run.call_ids),
+            drafts=Drafts(run.progress.call_ids),
             trial_id=choice.trial_id,
             is_hedge=choice.is_hedge,
         )
@@ -193,6 +202,8 @@ class Pursuit:
         """
         hedge_s = self._hedge_after(asking.attempt)
         winner = asking
+        # A request is stored before it is sent: no provider is asked that no ledger knows of.
+        await self._run.journal.settle()
         try:
             if hedge_s is None:
                 await speak(asking)
@@ -224,7 +235,7 @@ class Pursuit:
         going_on = True
         while going_on:
             self._append(asking)
-            if run.fold.size > MAX_ANSWER:
+            if run.progress.fold.size > MAX_ANSWER:
                 raise ProviderFailed(broken("The answer is too long."))
             if not run.journal.has_room():
                 await run.journal.wait_room()
@@ -259,10 +270,10 @@ class Pursuit:
         usage = record.usage
         return result_pb2.Completed(
             finish_reason=ending.finish_reason,
-            usage=sum_usage(run.attempts),
+            usage=sum_usage(run.progress.attempts),
             model=attempt.candidate.name,
-            attempts=run.attempts,
-            losses=run.losses,
+            attempts=run.progress.attempts,
+            losses=run.progress.losses,
             raw_finish_reason=ending.raw,
             stop_sequence=ending.stop_sequence,
             skipped=self._plan.skipped,
@@ -284,7 +295,7 @@ class Pursuit:
         attempt.drafts.abort_open_calls()
         self._append(died.asking, last=True)
         self._last = died
-        course = judge(run.fold.delivered(), run.terms.request.continuation)
+        course = judge(run.progress.fold.delivered(), run.terms.request.continuation)
         choice, pause_s = None, 0.0
         if course is Course.GO_ON:
             choice, pause_s = self._same_again(died)
@@ -294,7 +305,7 @@ class Pursuit:
         self._note_failed(died, choice, pause_s)
         match course:
             case Course.END_TURN:
-                run.finish(self._complete_early(attempt))
+                run.finish(self._complete_early())
             case Course.FORBIDDEN:
                 raise not_allowed(died.failure, run.terms.request.continuation, self._trail())
             case Course.GO_ON if choice is not None and pause_s:
@@ -373,16 +384,15 @@ class Pursuit:
             record.usage.CopyFrom(usage_of_failed(failure))
         self._run.end_attempt(attempt, record, told)
 
-    def _complete_early(self, attempt: Attempt) -> result_pb2.Completed:
+    def _complete_early(self) -> result_pb2.Completed:
         """Return the end of a turn whose provider broke off after whole tool calls."""
         run = self._run
-        run.lose(attempt, ())
         return result_pb2.Completed(
             finish_reason=result_pb2.FINISH_REASON_TOOL_CALLS,
-            usage=sum_usage(run.attempts),
-            model=attempt.candidate.name,
-            attempts=run.attempts,
-            losses=run.losses,
+            usage=sum_usage(run.progress.attempts),
+            model=run.progress.speaker,
+            attempts=run.progress.attempts,
+            losses=run.progress.losses,
             skipped=self._plan.skipped,
             turn_ended_early=True,
         )
@@ -395,7 +405,7 @@ class Pursuit:
                 return self._obstacle
             return nothing_left(None, is_alone=self._plan.is_alone, trail=self._trail())
         run, attempt = self._run, died.asking.attempt
-        delivered = run.fold.delivered()
+        delivered = run.progress.fold.delivered()
         policy = run.terms.request.continuation
         if delivered is not None and carry_on(run.terms.request, delivered, prefills=False) is None:
             return not_allowed(died.failure, policy, self._trail())
@@ -417,7 +427,7 @@ class Pursuit:
 
     def _trail(self) -> result_pb2.AttemptTrail:
         """Return the trail so far."""
-        return make_trail(self._run.attempts, self._plan.skipped)
+        return make_trail(self._run.progress.attempts, self._plan.skipped)
 
     def _hedge_after(self, attempt: Attempt) -> float | None:
         """Return after how many silent seconds a second one is asked beside; None: never."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from google.rpc import status_pb2
 
 from trunkline.inference.attempt import Attempt
-from trunkline.inference.fold import Fold
-from trunkline.inference.journal.memory import MemoryJournal, Trimmed
+from trunkline.inference.journal.archive import Archive
+from trunkline.inference.journal.durable import DurableJournal
+from trunkline.inference.journal.memory import MemoryJournal
+from trunkline.inference.journal.records import Kind
+from trunkline.inference.journal.seal import STATUS
+from trunkline.inference.journal.store import End
+from trunkline.inference.progress import Progress
+from trunkline.inference.takeover import Recalled, close
 from trunkline.inference.terms import Terms
 from trunkline.inference.trail import make_trail
 from trunkline.inference.v1 import (
@@ -21,7 +27,7 @@ from trunkline.inference.v1 import (
     run_pb2,
 )
 from trunkline.kernel.clock import Clock, duration, timestamp
-from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, OutOfRange, TrunklineError
+from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, TrunklineError
 from trunkline.kernel.status import error_info, find_detail, to_status
 
 DOMAIN = "trunkline.inference"
@@ -29,11 +35,15 @@ DOMAIN = "trunkline.inference"
 # Completed.message is left out above it; its deltas have it.
 MAX_MESSAGE_BYTES = 1024 * 1024
 
+# Who tries again may use the key of a run that ended with these before any content.
+_RETRIABLE = frozenset({14, 8, 10, 4})
+
 
 class Run:
-    """A run of this process.
+    """A run as this process knows it.
 
-    It ends once, by `finish`, `fail`, `stop` or `cancel`; the first wins.
+    The process that owns it carries it: it ends once, by `finish`, `fail`, `stop` or `cancel`;
+    the first wins. What another process owns is followed.
 
     Args:
         run_id: `run_…`.
@@ -41,15 +51,20 @@ class Run:
         journal: its events.
         clock: the time.
         on_end: is called once, when it has ended.
+        archive: where a durable run's events lie; None: it is a MEMORY run.
+        created_ns: when it began; 0: now.
+        is_owned: this process carries it.
 
     Attributes:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
+        progress: how far its answer has come, where this process carries it.
         under_way: the attempts under way, of which a hedge makes two.
-        attempts: those that ended, in order of their end.
-        attempt_count: how many were started.
-        losses: of the answer so far.
-        call_ids: of all tool calls that were begun.
+        rows: of the ledger, by number of the attempt.
+        on_unread: is called instead of ending a run that nobody reads here; None: nobody could
+            read it elsewhere.
+        on_readers: is called when somebody begins or ceases to read it here.
+        parted: why this process carries and follows it no more, though it has not ended.
         cancelled_by: `cancel`, `disconnect` or `revoked`; empty: it was not.
     """
 
@@ -60,44 +75,65 @@ class Run:
         journal: MemoryJournal,
         clock: Clock,
         on_end: Callable[[Run], None],
+        archive: Archive | None = None,
+        *,
+        created_ns: int = 0,
+        is_owned: bool = True,
     ) -> None:
         self.id = run_id
         self.terms = terms
         self.journal = journal
-        self.fold = Fold()
+        self.archive = archive
+        self.is_owned = is_owned
+        self.progress = Progress()
         self.answer: message_pb2.Message | None = None
         self.answer_bytes = 0
         self.state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_RUNNING
         self.completed: result_pb2.Completed | None = None
         self.status: status_pb2.Status | None = None
-        self.created_ns = clock.time_ns()
+        self.created_ns = created_ns or clock.time_ns()
         self.ended_ns = 0
         self.readers = 0
         self.cancelled_by = ""
         self.task: asyncio.Task[None] | None = None
         self.under_way: list[Attempt] = []
-        self.attempts: list[result_pb2.Attempt] = []
-        self.attempt_count = 0
-        self.losses: list[result_pb2.Loss] = []
-        self.call_ids: set[str] = set()
-        self._spoke_last = ""
+        self.rows: dict[int, result_pb2.Attempt] = {}
+        self.parted: TrunklineError | None = None
+        self.on_unread: Callable[[Run], None] | None = None
+        self.on_readers: Callable[[Run], None] | None = None
         self._clock = clock
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
-        self._total: asyncio.TimerHandle | None = self._loop.call_later(
-            terms.total_s, self._end_by_total
-        )
+        self._total: asyncio.TimerHandle | None = None
+        if is_owned:
+            self.limit(terms.total_s)
 
     @property
     def is_live(self) -> bool:
         """Tell whether the run has not ended."""
-        return self.state == run_pb2.RUN_STATE_RUNNING
+        return self.ended_ns == 0
+
+    @property
+    def is_durable(self) -> bool:
+        """Tell whether the run survives its process."""
+        return self.archive is not None
 
     @property
     def kept_until_ns(self) -> int:
         """Return when a run that has ended is forgotten."""
         return self.ended_ns + int(self.terms.retention_s * 1_000_000_000)
+
+    @property
+    def remaining_s(self) -> float:
+        """Return how many seconds are left of the run's time."""
+        return 0.0 if self._total is None else self._total.when() - self._loop.time()
+
+    def limit(self, total_s: float) -> None:
+        """End the run after so many seconds from now, unless it has ended."""
+        if self._total is not None:
+            self._total.cancel()
+        self._total = self._loop.call_later(max(0.0, total_s), self._end_by_total)
 
     def begin(self) -> None:
         """Write the first event."""
@@ -115,13 +151,14 @@ class Run:
         """Add an event of the answer; one after the end is dropped."""
         if self.is_live:
             self.journal.append(event)
-            self.fold.feed(event)
+            self.progress.fold.feed(event)
 
     def start_attempt(self, attempt: Attempt) -> None:
         """Note that a request is about to be sent."""
-        self.attempt_count = attempt.number
+        self.progress.attempt_count = attempt.number
         self.under_way.append(attempt)
         candidate = attempt.candidate
+        self._enter(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED))
         started = event_pb2.AttemptStarted(
             model=candidate.name, credential_scope=candidate.scope, hedge=attempt.is_hedge
         )
@@ -131,29 +168,25 @@ class Run:
         """Add what an attempt said; the first time after others the seam comes before it."""
         if not attempt.is_joined:
             self.open_seam(attempt)
-        size = self.fold.size
+        fold = self.progress.fold
+        size = fold.size
         for event in told:
             event.attempt = attempt.number
             self.append(event)
-        attempt.said += self.fold.size - size
+        attempt.said += fold.size - size
 
     def open_seam(self, attempt: Attempt) -> None:
         """Let what follows be an attempt's, which may void what others said."""
-        attempt.is_joined = True
-        continuation, model = attempt.continuation, attempt.candidate.name
-        if continuation.delivered is None:
-            # What gives the whole answer has nobody's losses but its own.
-            self.losses = []
-        if continuation.strategy:
-            seam = event_pb2.ContinuationStarted(
-                from_model=self._spoke_last,
-                to_model=model,
-                strategy=continuation.strategy,
-                void_from_sequence=continuation.void_from,
-            )
+        seam = self.progress.switch(attempt)
+        if seam is not None:
             self.append(event_pb2.ChatEvent(attempt=attempt.number, continuation_started=seam))
-        self._spoke_last = model
         self._lose(attempt, attempt.losses)
+
+    def lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
+        """Note what an attempt could not carry of its answer."""
+        if not attempt.is_joined:
+            self.open_seam(attempt)
+        self._lose(attempt, losses)
 
     def end_attempt(
         self,
@@ -170,33 +203,17 @@ class Run:
         """
         if attempt in self.under_way:
             self.under_way.remove(attempt)
-        self.attempts.append(record)
-        self.attempts.sort(key=lambda each: each.number)
+        self.progress.note(record)
+        self._enter(attempt, record)
         if failed is not None:
             self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_failed=failed))
-
-    def lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
-        """Note what an attempt could not carry of its answer."""
-        if not attempt.is_joined:
-            self.open_seam(attempt)
-        self._lose(attempt, losses)
-
-    @property
-    def remaining_s(self) -> float:
-        """Return how many seconds are left of the run's time."""
-        return 0.0 if self._total is None else self._total.when() - self._loop.time()
 
     def finish(self, completed: result_pb2.Completed) -> None:
         """End the run with a whole answer; its message is folded from the events."""
         if not self.is_live:
             return
-        self.answer = self.fold.message()
-        self.answer_bytes = self.answer.ByteSize()
-        if self.answer_bytes <= MAX_MESSAGE_BYTES:
-            completed.message.CopyFrom(self.answer)
-            self.answer = completed.message
+        self._keep_answer(self.progress.fold.message(), completed)
         self.journal.append(event_pb2.ChatEvent(completed=completed))
-        self.completed = completed
         self._end(run_pb2.RUN_STATE_SUCCEEDED)
 
     def fail(
@@ -207,9 +224,8 @@ class Run:
         """End the run with an error, which every reader gets the same."""
         if not self.is_live:
             return
-        error.metadata.setdefault("run_id", self.id)
-        error.metadata["last_sequence"] = str(self.journal.last_sequence)
-        self.status = to_status(error, domain=DOMAIN, request_id=self.terms.request_id)
+        self._cancel_attempts()
+        self.status = self.to_status(error)
         self._end(state)
 
     def stop(
@@ -220,13 +236,11 @@ class Run:
         """End the run in the midst of its work, with an error and the attempt under way."""
         if not self.is_live:
             return
-        for attempt in list(self.under_way):
-            self.end_attempt(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED))
-        if self.attempts:
-            error.details += (make_trail(self.attempts, ()),)
+        self._cancel_attempts()
+        if self.progress.attempts:
+            error.details += (make_trail(self.progress.attempts, ()),)
         self.fail(error, state)
-        if self.task is not None:
-            self.task.cancel()
+        self.halt()
 
     def cancel(self, by: str, sentence: str) -> None:
         """End the run because somebody wants it.
@@ -237,10 +251,62 @@ class Run:
         """
         if self.is_live:
             self.cancelled_by = by
-        self.stop(
-            Cancelled("RUN_CANCELLED", sentence, metadata={"by": by}),
-            run_pb2.RUN_STATE_CANCELLED,
-        )
+        self.stop(cancelled(by, sentence), run_pb2.RUN_STATE_CANCELLED)
+
+    def accept_end(
+        self,
+        state: run_pb2.RunState.ValueType,
+        ended_ns: int,
+        status: status_pb2.Status | None,
+        completed: result_pb2.Completed | None,
+    ) -> None:
+        """Take over how another process ended the run, in place of an end of this one."""
+        self._cancel_attempts()
+        self.status, self.completed, self.state = status, completed, state
+        self.ended_ns = ended_ns
+        if completed is not None and completed.HasField("message"):
+            self.answer = completed.message
+            self.answer_bytes = self.answer.ByteSize()
+        self.halt()
+        self._close()
+
+    def part(self, error: TrunklineError) -> None:
+        """Carry and follow the run no more, and send its readers elsewhere; it goes on."""
+        error.metadata["run_id"] = self.id
+        error.metadata["last_sequence"] = str(self.journal.visible)
+        self.parted = error
+        self.disown()
+        self.journal.close()
+
+    def disown(self) -> None:
+        """Carry the run no more; what is not stored never was."""
+        self.is_owned = False
+        self._stop_timers()
+        self.halt()
+        self.under_way = []
+        self.progress = Progress()
+        self.rows = {}
+        if isinstance(self.journal, DurableJournal):
+            self.journal.retreat()
+
+    def leave(self) -> None:
+        """Stop the work on it; what was said is still stored."""
+        self.is_owned = False
+        self._stop_timers()
+        self.halt()
+
+    def revive(self) -> None:
+        """Take it for a run that goes on: an end of this process's does not hold."""
+        self.state = run_pb2.RUN_STATE_RUNNING
+        self.ended_ns = 0
+        self.status = self.completed = self.answer = None
+        self.answer_bytes = 0
+        self.cancelled_by = ""
+
+    def halt(self) -> None:
+        """Stop the work on it; the provider's socket is closed."""
+        if self.task is not None:
+            self.task.cancel()
 
     def add_reader(self) -> None:
         """Note that somebody reads; the grace stops."""
@@ -248,57 +314,51 @@ class Run:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        if self.on_readers is not None:
+            self.on_readers(self)
 
     def remove_reader(self) -> None:
         """Note that a reader left; the grace begins when it was the last."""
         self.readers -= 1
-        if self.readers == 0 and self.is_live:
-            self._grace = self._loop.call_later(self.terms.grace_s, self._end_by_disconnect)
+        if self.readers == 0:
+            self.await_reader(self.terms.grace_s)
+        if self.on_readers is not None:
+            self.on_readers(self)
 
-    async def follow(self, after: int) -> AsyncGenerator[bytes]:
-        """Yield the events after a sequence, serialised, and end as the run ends.
-
-        Raises:
-            OutOfRange: EVENTS_TRIMMED, SEQUENCE_AHEAD.
-            Ended: the run ended without an answer.
-        """
-        journal = self.journal
-        if after > journal.last_sequence:
-            raise OutOfRange(
-                "SEQUENCE_AHEAD",
-                f"The run has {journal.last_sequence} events, and more than {after} were asked"
-                " for.",
-                metadata={"run_id": self.id, "last_sequence": str(journal.last_sequence)},
-            )
-        try:
-            while True:
-                # One at a time: what a slow reader held on to would be kept beyond all bounds.
-                while after < journal.last_sequence:
-                    after += 1
-                    yield journal.get(after)
-                    journal.take(after)
-                if journal.closed:
-                    break
-                await journal.changed()
-        except Trimmed:
-            raise self._trimmed() from None
-        if self.status is not None:
-            raise Ended(self.status)
+    def await_reader(self, grace_s: float) -> None:
+        """End the run when nobody comes to read it for so long."""
+        if self.is_live and self.is_owned and not self.readers and not self.terms.continues:
+            if self._grace is not None:
+                self._grace.cancel()
+            self._grace = self._loop.call_later(grace_s, self._end_by_disconnect)
 
     async def wait_end(self) -> result_pb2.Completed:
         """Return the whole answer when the run has ended; takes every event as it comes.
 
         Raises:
             Ended: the run ended without an answer.
+            Unavailable: this process follows it no more.
         """
         with self.journal.taking():
             await self.journal.wait_closed()
-        if self.completed is None:
-            raise Ended(self.status or status_pb2.Status())
-        return self.completed
+        return self.outcome()
+
+    def outcome(self) -> result_pb2.Completed:
+        """Return the whole answer of a run that has ended.
+
+        Raises:
+            Ended: it ended without an answer.
+            Unavailable: this process follows it no more.
+        """
+        if self.completed is not None and self.state == run_pb2.RUN_STATE_SUCCEEDED:
+            return self.completed
+        if self.parted is not None:
+            raise self.parted
+        raise Ended(self.status or status_pb2.Status())
 
     def describe(self) -> run_pb2.Run:
         """Return how the run stands, without its answer."""
+        durable, memory = chat_pb2.DURABILITY_DURABLE, chat_pb2.DURABILITY_MEMORY
         described = run_pb2.Run(
             id=self.id,
             state=self.state,
@@ -306,16 +366,16 @@ class Run:
             on_behalf_of=self.terms.owner.on_behalf_of,
             target=self.terms.target,
             create_time=timestamp(self.created_ns),
-            last_sequence=self.journal.last_sequence,
-            first_sequence=self.journal.first_sequence,
-            durability=chat_pb2.DURABILITY_MEMORY,
+            last_sequence=self.journal.visible,
+            first_sequence=1 if self.is_durable else self.journal.first_sequence,
+            durability=durable if self.is_durable else memory,
             readers=self.readers,
         )
         if self.ended_ns:
             described.end_time.CopyFrom(timestamp(self.ended_ns))
             described.expire_time.CopyFrom(timestamp(self.kept_until_ns))
         if self.status is not None and self.state == run_pb2.RUN_STATE_FAILED:
-            described.failure.CopyFrom(_failure(self.status))
+            described.failure.CopyFrom(to_failure(self.status))
         return described
 
     def forget(self) -> None:
@@ -324,28 +384,114 @@ class Run:
         self.completed = self.answer = None
         self.answer_bytes = 0
 
-    def _lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
-        """Note what an attempt could not carry."""
-        for loss in losses:
-            loss.attempt = attempt.number
-            self.losses.append(loss)
+    def to_status(self, error: TrunklineError) -> status_pb2.Status:
+        """Return the status that every reader of the run gets for an error that ends it."""
+        error.metadata.setdefault("run_id", self.id)
+        error.metadata["last_sequence"] = str(self.journal.last_sequence)
+        return to_status(error, domain=DOMAIN, request_id=self.terms.request_id)
+
+    def close(self) -> None:
+        """Let readers see that the run has ended: that is stored now, or need not be."""
+        self._close()
+
+    def _keep_answer(self, answer: message_pb2.Message, completed: result_pb2.Completed) -> None:
+        """Keep the whole message, inside of the end where it fits."""
+        self.answer = answer
+        self.answer_bytes = answer.ByteSize()
+        if self.answer_bytes <= MAX_MESSAGE_BYTES:
+            completed.message.CopyFrom(answer)
+            self.answer = completed.message
+        self.completed = completed
 
     def _end(self, state: run_pb2.RunState.ValueType) -> None:
-        """Take the final state."""
+        """Take the final state; readers learn of it at once, or when it is stored."""
         self.state = state
         self.ended_ns = self._clock.time_ns()
+        self._stop_timers()
+        self.under_way = []
+        frees_key = self._frees_key()
+        self.progress.fold = type(self.progress.fold)()
+        if isinstance(self.journal, DurableJournal) and self.archive is not None:
+            status = b"" if self.status is None else self.status.SerializeToString()
+            sealed = self.archive.seal.seal(STATUS, 0, 0, 0, status) if status else b""
+            self.journal.conclude(End(state, sealed, frees_key=frees_key))
+        else:
+            self._close()
+
+    def _frees_key(self) -> bool:
+        """Tell whether the idempotency key may be used again: nothing was gained with it."""
+        if self.cancelled_by == "disconnect":
+            return True
+        return (
+            self.status is not None
+            and self.status.code in _RETRIABLE
+            and self.progress.fold.delivered() is None
+        )
+
+    def _close(self) -> None:
+        """Let no event follow, and tell those who wait."""
+        self._stop_timers()
+        self.journal.close()
+        self._on_end(self)
+
+    def _stop_timers(self) -> None:
+        """Let nothing end the run by time."""
         for timer in (self._grace, self._total):
             if timer is not None:
                 timer.cancel()
         self._grace = self._total = None
-        self.fold = Fold()
-        self.under_way = []
-        self.journal.close()
-        self._on_end(self)
+
+    def supersede(self, recalled: Recalled) -> None:
+        """Go on from what a dead process left: its calls are aborted, its attempts closed."""
+        self.progress, self.rows = recalled.progress, recalled.rows
+        progress = self.progress
+        for block, call_id in progress.fold.open_calls():
+            aborted = event_pb2.ToolCallAborted(block=block, call_id=call_id)
+            self.append(event_pb2.ChatEvent(tool_call_aborted=aborted))
+        for number, row in sorted(self.rows.items()):
+            if row.outcome == result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED:
+                closed = close(row, recalled.said.get(number, 0), self._clock.time_ns())
+                self._store_row(closed)
+                failed = event_pb2.AttemptFailed(failure=closed.failure, will_retry=True)
+                self.note(event_pb2.ChatEvent(attempt=number, attempt_failed=failed))
+            shown = result_pb2.Attempt()
+            shown.CopyFrom(self.rows[number])
+            if not self.terms.caller.is_admin:
+                shown.credential_id = ""
+            progress.note(shown)
+
+    def _cancel_attempts(self) -> None:
+        """Note the attempts under way as cancelled."""
+        for attempt in list(self.under_way):
+            self.end_attempt(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED))
+
+    def _enter(self, attempt: Attempt, record: result_pb2.Attempt) -> None:
+        """Enter an attempt into the ledger, where its key is named whoever asked."""
+        row = result_pb2.Attempt()
+        row.CopyFrom(record)
+        row.credential_id = attempt.candidate.credential.id
+        self._store_row(row)
+
+    def _store_row(self, row: result_pb2.Attempt) -> None:
+        """Keep a row of the ledger, and have it stored with the events around it."""
+        self.rows[row.number] = row
+        if isinstance(self.journal, DurableJournal) and self.is_live:
+            self.journal.add(Kind.ATTEMPT, row.SerializeToString())
+
+    def _lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
+        """Note what an attempt could not carry."""
+        for loss in self.progress.lose(attempt, losses):
+            if isinstance(self.journal, DurableJournal) and self.is_live:
+                self.journal.add(Kind.LOSS, loss.SerializeToString())
 
     def _end_by_disconnect(self) -> None:
         """End the run because nobody read it for its grace."""
-        self.cancel("disconnect", "Nobody read the run for its grace.")
+        self._grace = None
+        if self.on_unread is not None:
+            # Somebody may read it at another process.
+            self.on_unread(self)
+        else:
+            self.cancel("disconnect", UNREAD)
 
     def _end_by_total(self) -> None:
         """End the run because its time is over."""
@@ -356,18 +502,16 @@ class Run:
             )
         )
 
-    def _trimmed(self) -> OutOfRange:
-        """Return the error for events that are not kept any more."""
-        journal = self.journal
-        metadata = {"run_id": self.id, "last_sequence": str(journal.last_sequence)}
-        if journal.first_sequence <= journal.last_sequence:
-            metadata["first_sequence"] = str(journal.first_sequence)
-        return OutOfRange(
-            "EVENTS_TRIMMED", "The events asked for are not kept any more.", metadata=metadata
-        )
+
+UNREAD = "Nobody read the run for its grace."
 
 
-def _failure(status: status_pb2.Status) -> run_pb2.RunFailure:
+def cancelled(by: str, sentence: str) -> Cancelled:
+    """Return the error of a run that somebody ended."""
+    return Cancelled("RUN_CANCELLED", sentence, metadata={"by": by})
+
+
+def to_failure(status: status_pb2.Status) -> run_pb2.RunFailure:
     """Return a run's stored status as GetRun shows it."""
     info = error_info(status)
     reason = f"ERROR_REASON_{info.reason}" if info is not None else "ERROR_REASON_UNSPECIFIED"

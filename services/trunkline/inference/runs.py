@@ -9,8 +9,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 
-from google.rpc import status_pb2
-
+from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.memory import Allowance, MemoryJournal
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
@@ -19,8 +18,6 @@ from trunkline.inference.v1 import result_pb2, run_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import (
-    Ended,
-    NotFound,
     PermissionDenied,
     ResourceExhausted,
     TrunklineError,
@@ -69,17 +66,13 @@ class Runs:
         self._log = log.bind()
 
     def start(self, terms: Terms) -> Run:
-        """Begin a run; its first event is written before this returns.
+        """Begin a MEMORY run; its first event is written before this returns.
 
         Raises:
             ResourceExhausted: LIMIT_REACHED.
             Unavailable: NOT_SERVING: the process is stopping.
         """
-        if self._draining:
-            raise Unavailable(
-                "NOT_SERVING", "The service is stopping; try again.", retry_after=timedelta()
-            )
-        self._check_limits(terms.owner.principal)
+        self.check(terms.owner.principal)
         settings = self._settings
         journal = MemoryJournal(
             self._clock,
@@ -87,18 +80,87 @@ class Runs:
             kept_bytes=settings.journal_run_bytes,
             count=self._count,
         )
-        run = Run(new_id("run"), terms, journal, self._clock, self._note_end)
-        self._runs[run.id] = run
-        self._live.add(run)
-        self._live_of[terms.owner.principal] += 1
-        self._share_out()
-        run.begin()
-        if terms.in_parts:
-            # A context of its own: what bounds the call that began it does not bound the run.
-            run.task = asyncio.get_running_loop().create_task(
-                self._complete(run), context=contextvars.Context()
-            )
+        run = Run(new_id("run"), terms, journal, self._clock, self.note_end)
+        self.begin(run)
         return run
+
+    def make_durable_journal(self, last_sequence: int) -> DurableJournal:
+        """Return the journal of a durable run that goes on after a sequence."""
+        return DurableJournal(
+            self._clock,
+            allowance=self._allowance,
+            kept_bytes=self._settings.journal_run_bytes,
+            count=self._count,
+            last_sequence=last_sequence,
+        )
+
+    def check(self, principal: str) -> None:
+        """Refuse a run too many, or any when the process is stopping.
+
+        Raises:
+            ResourceExhausted: LIMIT_REACHED.
+            Unavailable: NOT_SERVING.
+        """
+        if self._draining:
+            raise Unavailable(
+                "NOT_SERVING", "The service is stopping; try again.", retry_after=timedelta()
+            )
+        self._check_limits(principal)
+
+    def begin(self, run: Run) -> None:
+        """Write the first event of a run, and carry it."""
+        self.know(run)
+        self._count_in(run)
+        run.begin()
+        if run.terms.in_parts:
+            self._set_off(run)
+
+    def carry_on(self, run: Run) -> None:
+        """Carry a run that another process began."""
+        self._count_in(run)
+        self._set_off(run)
+
+    def know(self, run: Run) -> None:
+        """Have a run found by its id."""
+        self._runs[run.id] = run
+
+    def known(self, run_id: str) -> Run | None:
+        """Return a run that this process knows; None: it does not."""
+        return self._runs.get(run_id)
+
+    def drop(self, run: Run) -> None:
+        """Know a run no more; it lies in the store."""
+        self._count_out(run)
+        if self._runs.pop(run.id, None) is not None:
+            self._forget(run)
+
+    def durable(self) -> list[Run]:
+        """Return the durable runs that this process knows."""
+        return [run for run in self._runs.values() if run.is_durable]
+
+    def _set_off(self, run: Run) -> None:
+        """Carry a run in a task of its own."""
+        # A context of its own: what bounds the call that began it does not bound the run.
+        run.task = asyncio.get_running_loop().create_task(
+            self._complete(run), context=contextvars.Context()
+        )
+
+    def _count_in(self, run: Run) -> None:
+        """Count a run among those that this process carries."""
+        if run not in self._live:
+            self._live.add(run)
+            self._live_of[run.terms.owner.principal] += 1
+            self._share_out()
+
+    def _count_out(self, run: Run) -> None:
+        """Count it among them no more."""
+        if run in self._live:
+            self._live.discard(run)
+            principal = run.terms.owner.principal
+            self._live_of[principal] -= 1
+            if self._live_of[principal] <= 0:
+                del self._live_of[principal]
+            self._share_out()
 
     async def carry(self, run: Run) -> result_pb2.Completed:
         """Carry a run that ends with its call to its end, in the call's own task.
@@ -120,35 +182,7 @@ class Runs:
             finally:
                 run.task = None
                 run.readers -= 1
-        if run.completed is None:
-            raise Ended(run.status or status_pb2.Status())
-        return run.completed
-
-    def get(self, run_id: str, owner: Owner) -> Run:
-        """Return a run to its owner.
-
-        Raises:
-            NotFound: RUN_NOT_FOUND: there is none, or it is another's.
-        """
-        run = self._runs.get(run_id)
-        if run is None or run.terms.owner != owner:
-            raise NotFound(
-                "RUN_NOT_FOUND",
-                "There is no such run, or it is not yours.",
-                metadata={"run_id": run_id},
-            )
-        return run
-
-    def get_any(self, run_id: str, owner: Owner, caller: Caller) -> Run:
-        """Return a run to its owner, or to an ADMIN.
-
-        Raises:
-            NotFound: RUN_NOT_FOUND.
-        """
-        run = self._runs.get(run_id)
-        if run is not None and caller.is_admin:
-            return run
-        return self.get(run_id, owner)
+        return run.outcome()
 
     def newest_first(self) -> Iterator[Run]:
         """Yield every run that is kept, newest first."""
@@ -167,12 +201,16 @@ class Runs:
             self._ended[0].kept_until_ns <= now or len(self._ended) > self._settings.max_kept_runs
         ):
             run = self._ended.popleft()
-            self._forget(run)
-            del self._runs[run.id]
+            if self._runs.pop(run.id, None) is not None:
+                self._forget(run)
+
+    def refuse(self) -> None:
+        """Begin no new run from now on."""
+        self._draining = True
 
     async def drain(self, grace: float) -> None:
         """Begin no new run, wait for those that go on, and end what is left after `grace` s."""
-        self._draining = True
+        self.refuse()
         tasks = [run.task for run in self._live if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
@@ -206,9 +244,10 @@ class Runs:
                 )
             )
         finally:
-            # Cancelled by whoever ended it; a task must never end and leave its run live.
             run.task = None
-            run.cancel(by, "The run was stopped.")
+            if run.is_owned:
+                # A task must never end and leave its run live.
+                run.cancel(by, "The run was stopped.")
 
     def _check_limits(self, principal: str) -> None:
         """Refuse a run too many.
@@ -229,21 +268,21 @@ class Runs:
                     retry_after=_RETRY_AFTER,
                 )
 
-    def _note_end(self, run: Run) -> None:
+    def note_end(self, run: Run) -> None:
         """Take a run that has ended out of those that go on, and write its line."""
-        self._live.discard(run)
-        self._share_out()
+        if run.id not in self._runs:
+            return
+        was_ours = run in self._live
+        self._count_out(run)
         self._ended.append(run)
         self._count(run.answer_bytes)
-        principal = run.terms.owner.principal
-        self._live_of[principal] -= 1
-        if self._live_of[principal] <= 0:
-            del self._live_of[principal]
+        if not was_ours:
+            return
         self._log.info(
             "run",
             run_id=run.id,
             request_id=run.terms.request_id,
-            principal=principal,
+            principal=run.terms.owner.principal,
             target=run.terms.target,
             state=run_pb2.RunState.Name(run.state).removeprefix("RUN_STATE_"),
             events=run.journal.last_sequence,

@@ -12,12 +12,15 @@ from typing import Any
 import grpc
 
 from trunkline.inference import transcript, unserved
+from trunkline.inference.following import follow
+from trunkline.inference.journal.store import RunQuery
 from trunkline.inference.pages import PAGE_BYTES, cut_message
+from trunkline.inference.registry import Registry
 from trunkline.inference.run import Run
 from trunkline.inference.runner import Runner
 from trunkline.inference.runs import Runs, own
 from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.terms import Terms
+from trunkline.inference.terms import Owner, Terms
 from trunkline.inference.v1 import (
     chat_pb2,
     event_pb2,
@@ -25,13 +28,14 @@ from trunkline.inference.v1 import (
     run_pb2,
 )
 from trunkline.kernel.bounds import read_time
-from trunkline.kernel.call import current_call, current_caller
+from trunkline.kernel.call import Caller, current_call, current_caller
 from trunkline.kernel.clock import to_seconds
 from trunkline.kernel.errors import InvalidArgument, PermissionDenied, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 RUN_ID = "trunkline-run-id"
+ATTACHED = "trunkline-attached"
 _DEFAULT_PAGE = 50
 # What stands around a run in a list.
 _FRAME_BYTES = 8
@@ -43,35 +47,38 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
 
     Args:
         runs: of this process.
+        registry: of all runs.
         runner: tells whether chats can begin.
         settings: default waits.
     """
 
-    def __init__(self, runs: Runs, runner: Runner, settings: InferenceSettings) -> None:
+    def __init__(
+        self, runs: Runs, registry: Registry, runner: Runner, settings: InferenceSettings
+    ) -> None:
         self._runs = runs
+        self._registry = registry
         self._runner = runner
         self._settings = settings
 
     async def Chat(self, request: chat_pb2.ChatRequest, context: Context) -> chat_pb2.ChatResponse:
         """Answer in one piece."""
-        run = await self._begin(request, unary=True)
-        if not run.terms.in_parts:
+        run, attached = await self._begin(request, unary=True)
+        if not run.terms.in_parts and not attached:
             completed = await self._runs.carry(run)
             return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
-        run.add_reader()
-        try:
-            await context.send_initial_metadata(((RUN_ID, run.id),))
+        async with _reading(run, context, attached=attached):
             completed = await run.wait_end()
-        finally:
-            run.remove_reader()
         return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
 
     async def StreamChat(
         self, request: chat_pb2.ChatRequest, context: Context
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Answer event by event."""
-        run = await self._begin(request, unary=False)
-        async with _reading(run, context), contextlib.aclosing(run.follow(0)) as events:
+        run, attached = await self._begin(request, unary=False)
+        async with (
+            _reading(run, context, attached=attached),
+            contextlib.aclosing(follow(run, 0)) as events,
+        ):
             async for event in events:
                 yield event  # type: ignore[misc] # serialised already; the listener passes it on
 
@@ -79,9 +86,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         self, request: run_pb2.ResumeChatRequest, context: Context
     ) -> AsyncIterator[event_pb2.ChatEvent]:
         """Send the events after the last one that the caller has."""
-        run = self._runs.get(request.run_id, own(current_caller(), request.on_behalf_of))
+        owner = own(current_caller(), request.on_behalf_of)
+        run = await self._registry.find(request.run_id, owner)
         after = request.after_sequence
-        async with _reading(run, context), contextlib.aclosing(run.follow(after)) as events:
+        async with _reading(run, context), contextlib.aclosing(follow(run, after)) as events:
             async for event in events:
                 yield event  # type: ignore[misc] # serialised already; the listener passes it on
 
@@ -91,8 +99,9 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         """End a run; one that has ended stays as it is."""
         del context
         caller = current_caller()
-        run = self._runs.get_any(request.run_id, own(caller, request.on_behalf_of), caller)
-        run.cancel("cancel", "The run was cancelled.")
+        owner = own(caller, request.on_behalf_of)
+        run = await self._registry.find_any(request.run_id, owner, caller)
+        await self._registry.cancel(run)
         return run_pb2.CancelChatResponse(run=run.describe())
 
     async def GetRun(
@@ -102,7 +111,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         del context
         caller = current_caller()
         owner = own(caller, request.on_behalf_of)
-        run = self._runs.get_any(request.run_id, owner, caller)
+        run = await self._registry.find_any(request.run_id, owner, caller)
         if run.terms.owner != owner:
             unserved.check_get_run(request, caller)
             return run_pb2.GetRunResponse(run=run.describe())
@@ -146,18 +155,16 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         size = request.page_size or _DEFAULT_PAGE
         response = run_pb2.ListRunsResponse()
         room = PAGE_BYTES
-        for run in self._runs.newest_first():
-            if before and run.id >= before:
-                continue
-            if caller.is_admin and not request.on_behalf_of:
-                visible = not principal or run.terms.owner.principal == principal
-            else:
-                visible = run.terms.owner == owner
-            if not visible or run.created_ns < since:
-                continue
-            if request.state and run.state != request.state:
-                continue
-            described = run.describe()
+        sees_all = caller.is_admin and not request.on_behalf_of
+        query = RunQuery(
+            principal=principal if sees_all else owner.principal,
+            on_behalf_of=None if sees_all else owner.on_behalf_of,
+            before=before,
+            state=request.state,
+            since_ns=since,
+            limit=size + 1,
+        )
+        for described in await self._registry.newest_first(query):
             room -= described.ByteSize() + _FRAME_BYTES
             if len(response.runs) == size or (room < 0 and response.runs):
                 response.next_page_token = _write_token(response.runs[-1].id)
@@ -165,8 +172,11 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             response.runs.append(described)
         return response
 
-    async def _begin(self, request: chat_pb2.ChatRequest, *, unary: bool) -> Run:
-        """Check a chat request and begin its run.
+    async def _begin(self, request: chat_pb2.ChatRequest, *, unary: bool) -> tuple[Run, bool]:
+        """Check a chat request and begin its run, or find the one that its key began.
+
+        Returns:
+            The run, and whether it was there.
 
         Raises:
             InvalidArgument: naming every field that is wrong or not served yet.
@@ -178,39 +188,53 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         caller = current_caller()
         owner = own(caller, request.on_behalf_of)
         await self._runner.check_ready()
+        return await self._registry.begin(self._settle(request, owner, caller, unary=unary))
+
+    def _settle(
+        self, request: chat_pb2.ChatRequest, owner: Owner, caller: Caller, *, unary: bool
+    ) -> Terms:
+        """Return the terms of a run: the request's, else the deployment's."""
         call = current_call()
         settings = self._settings
-        grace = 0.0 if unary else settings.run_grace_s
+        key = bool(request.idempotency_key)
+        continues = request.disconnect.action == chat_pb2.DisconnectPolicy.ACTION_CONTINUE
+        grace = 0.0 if unary and not key else settings.run_grace_s
         if request.disconnect.HasField("grace"):
             grace = to_seconds(request.disconnect.grace)
         total = settings.run_total_s
         remaining = call.remaining() if call is not None else None
         if request.limits.HasField("total"):
             total = to_seconds(request.limits.total)
-        elif remaining is not None:
+        elif remaining is not None and not continues:
             total = min(total, remaining + grace)
-        return self._runs.start(
-            Terms(
-                owner=owner,
-                caller=caller,
-                request_id=call.request_id if call is not None else "",
-                target=request.model or "default",
-                request=request,
-                grace_s=grace,
-                total_s=total,
-                retention_s=settings.run_retention_s,
-                # Without grace nobody can come back to a unary chat's run.
-                in_parts=not unary or grace > 0,
+        durable = request.durability == chat_pb2.DURABILITY_DURABLE
+        if not request.durability:
+            durable = settings.default_durability == "durable" or (
+                settings.default_durability == "method" and (not unary or key or continues)
             )
+        return Terms(
+            owner=owner,
+            caller=caller,
+            request_id=call.request_id if call is not None else "",
+            target=request.model or (f"chain/{request.chain}" if request.chain else "default"),
+            request=request,
+            grace_s=grace,
+            total_s=total,
+            retention_s=settings.durable_retention_s if durable else settings.run_retention_s,
+            # Without grace nobody can come back to a unary chat's run.
+            in_parts=not unary or grace > 0 or durable or continues,
+            durable=durable,
+            continues=continues,
         )
 
 
 @contextlib.asynccontextmanager
-async def _reading(run: Run, context: Context) -> AsyncGenerator[None]:
+async def _reading(run: Run, context: Context, *, attached: bool = False) -> AsyncGenerator[None]:
     """Count among a run's readers for as long as a call reads it, and tell it the run's id."""
     run.add_reader()
+    told = ((RUN_ID, run.id), (ATTACHED, "true")) if attached else ((RUN_ID, run.id),)
     try:
-        await context.send_initial_metadata(((RUN_ID, run.id),))
+        await context.send_initial_metadata(told)
         yield
     finally:
         run.remove_reader()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -31,6 +32,31 @@ class InferenceSettings(Settings):
     )
     run_retention_s: float = Field(
         default=600.0, gt=0, description="How long an ended run can be read, in seconds."
+    )
+    durable_retention_s: float = Field(
+        default=86_400.0, gt=0, description="The same of a durable run, in seconds."
+    )
+    default_durability: Literal["method", "memory", "durable"] = Field(
+        default="method",
+        description="What a run survives unless it says so. method: durable where it can be"
+        " read later: streams, conversations, runs that continue or have an idempotency key.",
+    )
+    run_lease_s: float = Field(
+        default=5.0,
+        ge=0.2,
+        le=60,
+        description="How long a process that says nothing is taken for alive, in seconds; then"
+        " others take its durable runs over.",
+    )
+    journal_look_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="How often runs of other processes are looked at without being woken, in"
+        " seconds.",
+    )
+    journal_url: SecretStr | None = Field(
+        default=None,
+        description="Where durable runs lie, `redis://…`; unset: a file in the data directory.",
     )
     max_kept_runs: int = Field(
         default=100_000, ge=1, description="Ended runs that are kept; the oldest go first."

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
 
 from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.call import Caller
+
+_FREE_FIELDS: Final = ("idempotency_key", "limits", "disconnect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Terms:
         retention_s: how long it is kept after its end.
         in_parts: somebody may read the answer while it comes; else its provider is asked
             for it in one piece.
+        durable: it survives the death of its process.
+        continues: it goes on without readers.
     """
 
     owner: Owner
@@ -47,3 +55,93 @@ class Terms:
     total_s: float
     retention_s: float
     in_parts: bool = True
+    durable: bool = False
+    continues: bool = False
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """Terms as they lie in the store, but for what the run's record has itself."""
+
+    request: bytes
+    role: int
+    token_id: str
+    providers: list[str]
+    models: list[str]
+    impersonate: bool
+    request_id: str
+    total_s: float
+    in_parts: bool
+
+
+def write_terms(terms: Terms) -> bytes:
+    """Return terms as they are sealed."""
+    caller = terms.caller
+    return msgspec.msgpack.encode(
+        _Stored(
+            terms.request.SerializeToString(),
+            caller.role,
+            caller.token_id,
+            sorted(caller.providers),
+            sorted(caller.models),
+            caller.impersonate,
+            terms.request_id,
+            terms.total_s,
+            terms.in_parts,
+        )
+    )
+
+
+def read_terms(
+    data: bytes, owner: Owner, target: str, grace_s: float, retention_s: float, *, continues: bool
+) -> Terms:
+    """Return terms as they were sealed, with what the run's record has.
+
+    Raises:
+        ValueError: the data are none of ours.
+    """
+    stored = msgspec.msgpack.decode(data, type=_Stored)
+    role: Any = stored.role
+    return Terms(
+        owner=owner,
+        caller=Caller(
+            role,
+            owner.principal,
+            stored.token_id,
+            frozenset(stored.providers),
+            frozenset(stored.models),
+            stored.impersonate,
+        ),
+        request_id=stored.request_id,
+        target=target,
+        request=chat_pb2.ChatRequest.FromString(stored.request),
+        grace_s=grace_s,
+        total_s=stored.total_s,
+        retention_s=retention_s,
+        in_parts=stored.in_parts,
+        durable=True,
+        continues=continues,
+    )
+
+
+def digest_request(request: chat_pb2.ChatRequest) -> bytes:
+    """Return the digest of a request as far as an idempotency key covers it."""
+    covered = chat_pb2.ChatRequest()
+    covered.CopyFrom(request)
+    for field in _FREE_FIELDS:
+        covered.ClearField(field)
+    return hashlib.sha256(covered.SerializeToString(deterministic=True)).digest()
+
+
+def digest_key(owner: Owner, family: str, key: str) -> bytes:
+    """Return the digest of an idempotency key, which is its owner's alone.
+
+    Args:
+        owner: whose.
+        family: of the methods that share keys.
+        key: the caller's.
+    """
+    parts = (owner.principal, owner.on_behalf_of, family, key)
+    framed = b"".join(
+        len(part).to_bytes(4, "big") + part for part in (each.encode() for each in parts)
+    )
+    return hashlib.sha256(framed).digest()

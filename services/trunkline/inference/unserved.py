@@ -17,14 +17,8 @@ _NOT_YET = "is not served yet; leave it out"
 _CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
     ("role", lambda request: bool(request.role)),
     ("agent", lambda request: bool(request.agent)),
-    ("idempotency_key", lambda request: bool(request.idempotency_key)),
     ("session", lambda request: bool(request.session)),
     ("provider_options", lambda request: request.HasField("provider_options")),
-    (
-        "disconnect.action",
-        lambda request: request.disconnect.action == chat_pb2.DisconnectPolicy.ACTION_CONTINUE,
-    ),
-    ("durability", lambda request: request.durability == chat_pb2.DURABILITY_DURABLE),
 )
 
 _CONCERNED = {

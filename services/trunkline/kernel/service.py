@@ -38,12 +38,14 @@ class Surroundings:
         source: where a service's own settings come from.
         clock: tells the time.
         channel: opens a lazy channel to a peer, by its name, in this service's name.
+        may_run: tells whether a principal has a valid token.
     """
 
     process: ProcessSettings
     source: Source
     clock: Clock
     channel: Callable[[str], grpc.aio.Channel]
+    may_run: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)

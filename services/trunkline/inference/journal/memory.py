@@ -47,6 +47,7 @@ class MemoryJournal:
         first_sequence: of the first event that is kept; more than `last_sequence`
             when none is.
         last_sequence: of the last event; 0: none yet.
+        visible: of the last event that readers may have.
         size: bytes that are kept.
         closed: no event will follow.
     """
@@ -67,6 +68,7 @@ class MemoryJournal:
         "first_sequence",
         "last_sequence",
         "size",
+        "visible",
     )
 
     def __init__(
@@ -90,32 +92,27 @@ class MemoryJournal:
         self._room: asyncio.Future[None] | None = None
         self.first_sequence = 1
         self.last_sequence = 0
+        self.visible = 0
         self.size = 0
         self.closed = False
 
-    def append(self, event: event_pb2.ChatEvent) -> None:
+    def append(self, event: event_pb2.ChatEvent) -> bytes:
         """Give an event its number and time, and keep it.
 
         Args:
             event: with its kind and attempt; `sequence` and `time` are set here.
+
+        Returns:
+            It, serialised.
         """
-        self.last_sequence += 1
-        event.sequence = self.last_sequence
-        stamp = event.time
-        stamp.seconds, stamp.nanos = divmod(self._clock.time_ns(), _NANOSECONDS)
-        data = event.SerializeToString()
-        self._events.append(data)
-        length = len(data)
-        self.size += length
-        if self._takers:
-            self._taken = self.last_sequence
-        else:
-            self._untaken += length
-        self._count(length)
-        if self.size > self._kept_bytes:
-            self._bound()
+        data = self._write(event)
+        self.visible = self.last_sequence
         if self._readers:
             self._wake()
+        return data
+
+    async def settle(self) -> None:
+        """Wait until readers may have every event that was written: here they have them at once."""
 
     def close(self) -> None:
         """Let no event follow, and wake every reader."""
@@ -215,6 +212,29 @@ class MemoryJournal:
         self._events = []
         self._count(-self.size)
         self.size = self._untaken = 0
+
+    def _write(self, event: event_pb2.ChatEvent) -> bytes:
+        """Give an event its number and time, keep it, and return it serialised."""
+        self.last_sequence += 1
+        event.sequence = self.last_sequence
+        stamp = event.time
+        stamp.seconds, stamp.nanos = divmod(self._clock.time_ns(), _NANOSECONDS)
+        data = event.SerializeToString()
+        self._keep(data)
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        """Keep the event that has the last sequence."""
+        self._events.append(data)
+        length = len(data)
+        self.size += length
+        if self._takers:
+            self._taken = self.last_sequence
+        else:
+            self._untaken += length
+        self._count(length)
+        if self.size > self._kept_bytes:
+            self._bound()
 
     def _bound(self) -> None:
         """Bring what was taken within its bound; some more at a time, as the list moves up."""

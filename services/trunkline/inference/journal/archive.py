@@ -1,0 +1,73 @@
+"""What the store has of one durable run, opened."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from trunkline.inference.journal.records import Kind, unpack
+from trunkline.inference.journal.seal import SEGMENT, RunSeal
+from trunkline.inference.journal.store import RunStore
+
+PAGE_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record of a segment.
+
+    Attributes:
+        kind: what it is.
+        sequence: of an event; 0: it is none.
+        data: serialised.
+    """
+
+    kind: Kind
+    sequence: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A durable run in its store.
+
+    Attributes:
+        store: of durable runs.
+        run_id: whose.
+        seal: opens it.
+    """
+
+    store: RunStore
+    run_id: str
+    seal: RunSeal
+
+    async def records(self, after: int) -> AsyncGenerator[Stored]:
+        """Yield what was stored, from the event after a sequence on.
+
+        Records without a sequence that lie in the same segment as earlier events may come too.
+
+        Raises:
+            JournalUnavailable: the store does not answer.
+            SealBroken: what lies there is not what was written.
+        """
+        while True:
+            segments = await self.store.read(self.run_id, after, PAGE_BYTES)
+            if not segments:
+                return
+            reached = after
+            for segment in segments:
+                data = self.seal.open(
+                    SEGMENT, segment.epoch, segment.first, segment.last, segment.data
+                )
+                sequence = segment.first - 1
+                for kind, record in unpack(data):
+                    if kind is not Kind.EVENT:
+                        yield Stored(kind, 0, record)
+                        continue
+                    sequence += 1
+                    if sequence > after:
+                        yield Stored(kind, sequence, record)
+                reached = max(reached, segment.last)
+            if reached == after:
+                return
+            after = reached

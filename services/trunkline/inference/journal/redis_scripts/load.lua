@@ -1,0 +1,2 @@
+-- A run's record. ARGV: id.
+return record(ARGV[2])

@@ -1,0 +1,87 @@
+"""Recall from its journal how far a run had come, and close what its dead process left open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from trunkline.inference.continuation import estimate_tokens
+from trunkline.inference.journal.archive import Archive
+from trunkline.inference.journal.records import Kind
+from trunkline.inference.progress import Progress
+from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
+
+SUPERSEDED = failure_pb2.AttemptFailure(
+    kind=failure_pb2.ERROR_KIND_SUPERSEDED,
+    message="The process that asked is gone; another one carries on.",
+    mid_stream=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a journal says of a run.
+
+    Attributes:
+        progress: how far its answer has come.
+        rows: of the ledger, by number of the attempt; those without an outcome are open.
+        said: characters that each attempt gave to readers.
+    """
+
+    progress: Progress
+    rows: dict[int, result_pb2.Attempt]
+    said: dict[int, int]
+
+
+async def recall(archive: Archive) -> Recalled:
+    """Return what a run's journal says.
+
+    Raises:
+        JournalUnavailable: the store does not answer.
+        SealBroken: what lies there is not what was written.
+    """
+    progress = Progress()
+    rows: dict[int, result_pb2.Attempt] = {}
+    said: Counter[int] = Counter()
+    models: dict[int, str] = {}
+    async for stored in archive.records(0):
+        match stored.kind:
+            case Kind.EVENT:
+                event = event_pb2.ChatEvent.FromString(stored.data)
+                size = progress.fold.size
+                progress.recall(event)
+                if event.HasField("attempt_started"):
+                    models[event.attempt] = event.attempt_started.model
+                elif progress.fold.size > size:
+                    said[event.attempt] += progress.fold.size - size
+                    progress.speaker = models.get(event.attempt, progress.speaker)
+            case Kind.ATTEMPT:
+                row = result_pb2.Attempt.FromString(stored.data)
+                rows[row.number] = row
+            case Kind.LOSS:
+                progress.losses.append(result_pb2.Loss.FromString(stored.data))
+            case Kind.TOOL_RESULT:
+                pass
+    return Recalled(progress, rows, said)
+
+
+def close(row: result_pb2.Attempt, said: int, ended_ns: int) -> result_pb2.Attempt:
+    """Return a row that was left open, closed as superseded.
+
+    Args:
+        row: as its process wrote it.
+        said: characters that it gave to readers.
+        ended_ns: now, nanoseconds since 1970.
+    """
+    closed = result_pb2.Attempt()
+    closed.CopyFrom(row)
+    closed.outcome = result_pb2.ATTEMPT_OUTCOME_SUPERSEDED
+    closed.failure.CopyFrom(SUPERSEDED)
+    closed.failure.mid_stream = said > 0
+    closed.duration.FromNanoseconds(max(0, ended_ns - row.start_time.ToNanoseconds()))
+    closed.usage.CopyFrom(
+        result_pb2.Usage(
+            output_tokens=estimate_tokens(said), source=result_pb2.USAGE_SOURCE_ESTIMATED
+        )
+    )
+    return closed
