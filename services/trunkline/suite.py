@@ -174,7 +174,10 @@ class Suite:
         self.access.on_end(lambda token_id, _: interceptor.end_calls_of(token_id))
         self.access.on_end(self._end_runs)
         public = Listener(
-            interceptor, internal=False, max_message_bytes=self.process.max_message_bytes
+            interceptor,
+            internal=False,
+            max_message_bytes=self.process.max_message_bytes,
+            shares_port=self.process.shares_port,
         )
         public.add(registrations)
         servicer = ProcessServicer(self, self._clock)

@@ -77,7 +77,7 @@ class Wiring:
         self._names = names
         self._everybody = everybody
         self._sockets = _socket_directory(process.data_dir)
-        self._own_socket = self._sockets / f"{names[0]}.public.sock"
+        self._own_socket = self._sockets / f"{self._own(names[0])}.public.sock"
         self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
         self._locks: dict[str, IO[bytes]] = {}
         self.listeners: list[Listener] = []
@@ -113,7 +113,7 @@ class Wiring:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             prepare_directory(self._sockets)
             for name in self._names:
-                lock = (self._sockets / f"{name}.lock").open("ab")
+                lock = (self._sockets / f"{self._own(name)}.lock").open("ab")
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
@@ -136,7 +136,7 @@ class Wiring:
         if self._locks:
             self._own_socket.unlink(missing_ok=True)
         for name, lock in self._locks.items():
-            for caller in self._everybody:
+            for caller in () if self._process.worker else self._everybody:
                 (self._sockets / f"{name}.{caller}.sock").unlink(missing_ok=True)
             lock.close()
         self._locks.clear()
@@ -147,6 +147,9 @@ class Wiring:
         Raises:
             StartupError: the address is taken.
         """
+        if self._process.worker:
+            # The others call the first of them, for whom it makes no difference.
+            return
         registered = list(registrations)
         for caller in self._everybody:
             identity = Caller(options_pb2.CALLER_ROLE_SERVICE, caller)
@@ -199,6 +202,10 @@ class Wiring:
     async def close(self) -> None:
         """Close the channels."""
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+    def _own(self, name: str) -> str:
+        """Return what a service's process here is called among those that serve the same."""
+        return f"{name}.{self._process.worker}" if self._process.worker else name
 
     async def _listen(
         self,

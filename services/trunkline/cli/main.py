@@ -104,6 +104,9 @@ def serve(
     data_dir: DataDir = None,
     config_dir: ConfigDir = None,
     listen: Listen = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes behind one address; inference only.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run some of the four services in this process, until Ctrl-C.
@@ -114,7 +117,16 @@ def serve(
     from trunkline.cli.up import serve as run
 
     names = [name.value for name in dict.fromkeys(services)]
-    run(names, data_dir=data_dir, config_dir=config_dir, listen=listen, as_json=as_json)
+    if workers > 1 and names != ["inference"]:
+        raise typer.BadParameter("several processes serve inference only", param_hint="--workers")
+    run(
+        names,
+        data_dir=data_dir,
+        config_dir=config_dir,
+        listen=listen,
+        workers=workers,
+        as_json=as_json,
+    )
 
 
 app.command()(sandbox)

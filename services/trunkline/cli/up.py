@@ -17,6 +17,7 @@ import grpc
 
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
 from trunkline.cli.first_chat import FirstChat
+from trunkline.cli.workers import Workers
 from trunkline.credential.app import CredentialService
 from trunkline.kernel import log
 from trunkline.kernel.settings import ProcessSettings, Source
@@ -57,9 +58,12 @@ def serve(
     data_dir: Path | None = None,
     config_dir: Path | None = None,
     listen: str | None = None,
+    workers: int = 1,
     as_json: bool = False,
 ) -> None:
     """Run some of the services; the others run in processes on the same data directory.
+
+    With several `workers` each is a process, behind one address.
 
     Raises:
         StartupError, DatabaseError, SettingsError: what is wrong and what to do.
@@ -67,7 +71,10 @@ def serve(
     source = _read(data_dir, config_dir, listen)
     if source.origin("listen") == "default":
         source = _read(data_dir, config_dir, f"127.0.0.1:{_PORTS[names[0]]}")
-    _run(_serve(source, names, as_json=as_json))
+    if workers > 1:
+        _run(_serve_by_workers(source, workers, data_dir, config_dir))
+    else:
+        _run(_serve(source, names, as_json=as_json))
 
 
 def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) -> Source:
@@ -145,6 +152,18 @@ async def _serve(source: Source, names: Sequence[str], *, as_json: bool) -> None
             await stop.wait()
         finally:
             await suite.stop()
+
+
+async def _serve_by_workers(
+    source: Source, count: int, data_dir: Path | None, config_dir: Path | None
+) -> None:
+    """Run inference in several processes until told to stop."""
+    arguments = ["serve", "inference"]
+    for option, path in (("--data-dir", data_dir), ("--config-dir", config_dir)):
+        arguments += [option, str(path)] if path is not None else []
+    workers = Workers(arguments, source.load(ProcessSettings).listen, count)
+    async with _stopping() as stop:
+        await workers.run(stop)
 
 
 def _admin_token(credential: CredentialService) -> str:

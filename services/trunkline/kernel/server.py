@@ -67,6 +67,7 @@ class Listener:
         internal: it serves services of the suite, and only the methods for them.
         max_message_bytes: the largest request that is read.
         keep_alive: how soon it is noticed that a client has vanished.
+        shares_port: further processes listen on the same address, and each gets its part.
 
     Attributes:
         is_internal: as above.
@@ -81,15 +82,17 @@ class Listener:
         internal: bool,
         max_message_bytes: int,
         keep_alive: KeepAlive = keepalive.SERVER,
+        shares_port: bool = False,
     ) -> None:
         self.interceptor = interceptor
+        self._shares_port = shares_port
         self.is_internal = internal
         self.is_secure = False
         self._services: list[str] = []
         self._server = grpc.aio.server(
             options=[
-                # Two processes on one port would each get half of the calls.
-                ("grpc.so_reuseport", 0),
+                # Two processes that do not know of each other would each get half of the calls.
+                ("grpc.so_reuseport", int(shares_port)),
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 *keep_alive.options,
@@ -150,7 +153,7 @@ class Listener:
         listening = []
         for address in addresses:
             is_socket = address.startswith("unix:")
-            if not is_socket:
+            if not (is_socket or self._shares_port):
                 await _check_free(address)
             try:
                 if credentials is None or is_socket:

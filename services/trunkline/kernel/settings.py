@@ -116,6 +116,16 @@ class ProcessSettings(Settings):
         """Refuse a port that there is not."""
         return check_port(value)
 
+    worker: int = Field(
+        default=0,
+        ge=0,
+        le=255,
+        description="Which of several processes that serve inference from one data directory this"
+        " is; the other services call number 0.",
+    )
+    shares_port: bool = Field(
+        default=False, description="Further processes listen on the same address."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log line that is written."
     )

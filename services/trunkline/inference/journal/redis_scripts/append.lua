@@ -53,7 +53,7 @@ local function append(id, epoch, first, last, data, state, final, status, frees_
     if epoch ~= current then
       return SUPERSEDED
     end
-    if false and is_written(id, epoch, first, last, data) then
+    if last == sequence and is_written(id, epoch, first, last, data) then
       return DONE
     end
     if tonumber(sequence) ~= tonumber(first) - 1 then
