@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from trunkline.health.cooldown_register import CooldownRegister
+from trunkline.health.cooldowns import Cooldowns
 from trunkline.health.history import History
 from trunkline.health.prober import LEASE_S, Prober
 from trunkline.health.recorder import Recorder
@@ -44,17 +46,24 @@ class HealthService:
             clock,
             max_staleness_s=process.max_security_staleness_s,
         )
-        self._recorder = Recorder(self._database, self._catalog, self._credentials, clock)
+        self._register = CooldownRegister(self._database, clock)
+        self._cooldowns = Cooldowns(self._register, self._catalog, self._credentials)
+        self._recorder = Recorder(
+            self._database, self._register, self._catalog, self._credentials, clock
+        )
         self._history = History(self._database, clock)
         self._prober = Prober(
             surroundings.channel("inference"),
             self._catalog,
             self._credentials,
             self._recorder,
+            self._cooldowns,
             Lease(self._database, "probes", new_id("holder"), LEASE_S, clock),
             clock,
         )
-        self._servicer = HealthServicer(self._recorder, self._history, self._prober)
+        self._servicer = HealthServicer(
+            self._recorder, self._register, self._cooldowns, self._history, self._prober
+        )
 
     @property
     def database(self) -> Database | None:
@@ -75,6 +84,7 @@ class HealthService:
         await self._database.open()
         try:
             await self._recorder.load()
+            await self._register.load()
         except BaseException:
             await self._database.close()
             raise
@@ -89,6 +99,7 @@ class HealthService:
             tasks.create_task(self._catalog.follower.run())
             tasks.create_task(self._credentials.follower.run())
             tasks.create_task(self._recorder.run())
+            tasks.create_task(self._cooldowns.run())
             tasks.create_task(self._prober.run())
             tasks.create_task(self._history.run())
 

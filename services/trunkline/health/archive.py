@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from trunkline.health import store
 from trunkline.health.board import Batch, Board, Kept
+from trunkline.health.cooldown_register import CooldownRegister
 from trunkline.health.history import DAY_NS
 from trunkline.health.tables import outbox
 from trunkline.health.traffic import first_minute
@@ -38,16 +39,19 @@ class Archive:
 
     Args:
         database: of the health service.
+        register: what cools, which is told with the rest.
         clock: tells the time.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, register: CooldownRegister, clock: Clock) -> None:
         self._database = database
+        self._register = register
         self._clock = clock
         self._feed = Feed(
             database, outbox, health_service_pb2.WatchHealthResponse, self._collect_pages
         )
         self._own: set[int] = set()
+        register.on_change(self._feed.wake)
 
     async def load(self) -> Contents:
         """Return everything that is kept."""
@@ -122,7 +126,7 @@ class Archive:
         return list(kept.values())
 
     async def _collect_pages(self, session: Session) -> list[Message]:
-        """Return the state of every provider as it is kept, in pages of at most 1 MiB.
+        """Return every provider's state and what cools, as kept, in pages of at most 1 MiB.
 
         As it is kept, and not as it is known here: what other processes told until the
         revision that the session reads is among it.
@@ -131,11 +135,9 @@ class Archive:
         board = Board()
         for kept in await store.read_kept(session, first_minute(now_ns)):
             board.restore(kept)
-        return paged(
-            health_service_pb2.HealthPage,
-            "healths",
-            [board.describe(name, now_ns) for name in board.names()],
-        )
+        described: list[Message] = [board.describe(name, now_ns) for name in board.names()]
+        pages = paged(health_service_pb2.HealthPage, "healths", described)
+        return [*pages, *await self._register.collect_pages(session)]
 
     def _first_minute(self) -> int:
         """Return the first minute of the window of traffic."""

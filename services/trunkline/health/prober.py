@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 
+from trunkline.health.cooldowns import Cooldowns
 from trunkline.health.probe import Subject, probe, subject_of
 from trunkline.health.recorder import Recorder
 from trunkline.health.schedule import LONGEST_WAIT_S, Aim, Schedule
@@ -41,6 +42,7 @@ class Prober:
         catalog: the view of providers.
         credentials: the view of keys.
         recorder: takes what is found.
+        cooldowns: end by it.
         lease: of what is done by the timer.
         clock: tells the time.
     """
@@ -51,6 +53,7 @@ class Prober:
         catalog: CatalogView,
         credentials: CredentialView,
         recorder: Recorder,
+        cooldowns: Cooldowns,
         lease: Lease,
         clock: Clock,
     ) -> None:
@@ -58,6 +61,7 @@ class Prober:
         self._catalog = catalog
         self._credentials = credentials
         self._recorder = recorder
+        self._cooldowns = cooldowns
         self._lease = lease
         self._clock = clock
         self._schedule = Schedule()
@@ -210,6 +214,7 @@ class Prober:
             return False
         self._schedule.end(name, self._clock.monotonic(), wait_of(finding.verification))
         self._recorder.note_probe(finding)
+        await self._cooldowns.note_probe(finding)
         return True
 
     def _end(self, name: str, task: asyncio.Task[bool]) -> None:

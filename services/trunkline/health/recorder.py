@@ -17,6 +17,7 @@ from typing import Final
 
 from trunkline.health.archive import Archive
 from trunkline.health.board import Board, Kept
+from trunkline.health.cooldown_register import CooldownRegister
 from trunkline.health.roster import Roster
 from trunkline.health.state import Finding
 from trunkline.health.v1 import health_pb2, health_service_pb2
@@ -42,6 +43,7 @@ class Recorder:
 
     Args:
         database: of the health service.
+        register: what cools, which is told with the rest.
         catalog: the view of providers.
         credentials: the view of keys.
         clock: tells the time.
@@ -50,12 +52,13 @@ class Recorder:
     def __init__(
         self,
         database: Database,
+        register: CooldownRegister,
         catalog: CatalogView,
         credentials: CredentialView,
         clock: Clock,
     ) -> None:
         self._is_shared = database.is_shared
-        self._archive = Archive(database, clock)
+        self._archive = Archive(database, register, clock)
         self._clock = clock
         self._board = Board()
         self._writing = asyncio.Lock()
@@ -73,6 +76,14 @@ class Recorder:
         self._revision = contents.revision
         for kept in contents.kept:
             self._board.restore(kept)
+
+    async def wait_known(self) -> None:
+        """Wait until it is known which providers there are.
+
+        Raises:
+            Unavailable: PEER_UNAVAILABLE: it never was.
+        """
+        await self._roster.wait_known()
 
     async def note(self, outcomes: Sequence[health_service_pb2.Outcome]) -> None:
         """Note what attempts came to.
@@ -200,11 +211,12 @@ class Recorder:
         """Notice one message of the feed."""
         told = read_told(message)
         self._revision = max(self._revision, told.revision)
-        if told.HasField("heartbeat") or self._archive.is_own(told.revision):
+        kind = told.WhichOneof("kind")
+        if kind in ("heartbeat", "cooldown") or self._archive.is_own(told.revision):
             return
         # A snapshot comes when too much was missed. What is deleted the catalog tells of.
         self._heard.update(state.provider for state in told.snapshot_page.healths)
-        if told.HasField("health"):
+        if kind == "health":
             self._heard.add(told.health.provider)
         self._wanted.set()
 

@@ -67,5 +67,39 @@ class SnapshotRow(Tables, table=True):
     snapshot: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class CooldownRow(Tables, table=True):
+    """A route that cools.
+
+    Attributes:
+        model: `provider/model` or `provider/*`.
+        credential_id: `cred_…`; empty: all.
+        kind: what failed last, as in the contract.
+        failures: in a row.
+        generation: of the cooldown; each is a revision of the outbox.
+        deadline_ns: until when it is not asked.
+        provider_given: the provider asked for that wait.
+        trial_id: of the trial; empty: none.
+        trial_end_ns: when the trial ends by itself.
+        key_version: of the key, when the route began to cool.
+        key_proof_ns: when the key had last been proven then, by its service's clock.
+        list_ns: when the list of models had last been read then, by its service's clock.
+    """
+
+    __tablename__ = "cooldown"
+
+    model: str = Field(primary_key=True)
+    credential_id: str = Field(primary_key=True)
+    kind: int
+    failures: int
+    generation: int = Field(sa_type=BigInteger)
+    deadline_ns: int = Field(sa_type=BigInteger)
+    provider_given: bool
+    trial_id: str
+    trial_end_ns: int = Field(sa_type=BigInteger)
+    key_version: int = Field(sa_type=BigInteger)
+    key_proof_ns: int = Field(sa_type=BigInteger)
+    list_ns: int = Field(sa_type=BigInteger)
+
+
 outbox = Outbox(Tables.metadata)
 leases = declare_leases(Tables.metadata)

@@ -1,14 +1,14 @@
 """The provider's own words: who may read them, and how much of them is kept.
 
-They are for ADMIN and SERVICE. Everybody else sees verdict, status, code and our sentence,
-as a DEVELOPER does of a failed attempt.
+They are for ADMIN and SERVICE, and so is how a personal key cools. Everybody else sees
+verdict, status, code and our sentence, as a DEVELOPER does of a failed attempt.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterable
-from typing import Final, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, Final, TypeAlias
 
 from trunkline.health.v1 import health_pb2, health_service_pb2
 from trunkline.inference.v1 import provider_pb2
@@ -17,6 +17,8 @@ from trunkline.options.v1 import options_pb2
 
 # A message of the watch; a change comes as the bytes that the outbox holds.
 Told: TypeAlias = health_service_pb2.WatchHealthResponse | bytes
+# Tells whether a cooldown is one of somebody's own key.
+IsPersonal: TypeAlias = Callable[[health_pb2.Cooldown], bool]
 
 _READERS: Final = (options_pb2.CALLER_ROLE_ADMIN, options_pb2.CALLER_ROLE_SERVICE)
 # There are ten thousand snapshots of each provider.
@@ -53,12 +55,24 @@ def withhold_healths(healths: Iterable[health_pb2.ProviderHealth]) -> None:
         withhold(key.verification for key in health.credentials)
 
 
-async def without_words(messages: AsyncGenerator[Told, None]) -> AsyncGenerator[Told, None]:
-    """Yield what a watch tells, without the providers' words."""
+def withhold_cooldowns(cooldowns: Any, is_personal: IsPersonal) -> None:
+    """Take those of personal keys out of a message's cooldowns."""
+    for place in reversed(range(len(cooldowns))):
+        if is_personal(cooldowns[place]):
+            del cooldowns[place]
+
+
+async def without_words(
+    messages: AsyncGenerator[Told, None], is_personal: IsPersonal
+) -> AsyncGenerator[Told, None]:
+    """Yield what a watch tells, without the providers' words and personal keys' cooldowns."""
     async with contextlib.aclosing(messages):
         async for message in messages:
             told = read_told(message)
+            if told.HasField("cooldown") and is_personal(told.cooldown):
+                continue
             withhold_healths(told.snapshot_page.healths)
+            withhold_cooldowns(told.snapshot_page.cooldowns, is_personal)
             withhold_healths((told.health,))
             yield told
 

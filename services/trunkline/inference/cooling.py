@@ -41,8 +41,12 @@ class Cooling:
         """Return how a candidate cools; None: it does not."""
         return self._view.find(candidate.name, candidate.credential.id, self._clock.monotonic())
 
-    async def try_out(self, cooldown: Cooldown) -> str | None:
-        """Ask for leave to try a route whose wait is over.
+    async def try_out(self, candidate: Candidate, cooldown: Cooldown) -> str | None:
+        """Ask for leave to try a candidate whose wait is over.
+
+        Args:
+            candidate: to be asked.
+            cooldown: how it stands.
 
         Returns:
             The trial's id; empty: health is away, and this process allows it itself; None:

@@ -51,7 +51,7 @@ class Selection:
             if cooldown is None:
                 return Choice(candidate)
             if cooldown.state == HALF_OPEN:
-                trial_id = await self._cooling.try_out(cooldown)
+                trial_id = await self._cooling.try_out(candidate, cooldown)
                 if trial_id is not None:
                     return Choice(candidate, trial_id)
                 later.append(candidate)

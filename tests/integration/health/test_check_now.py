@@ -32,12 +32,15 @@ async def test_what_is_found_is_answered_and_kept(probing: HealthHarness) -> Non
     assert (seen.provider, seen.status, seen.uptime) == ("openai", OK, 1)
     assert seen.latency.ToMilliseconds() == 250
     assert seen.traffic[0].failures == 1
-    assert await probing.get() == seen
+    assert [each.route.model for each in seen.cooldowns] == ["openai/a"]
+    seen.ClearField("cooldowns")
+    assert await probing.state() == seen
     probing.inference.answers["openai"] = answered(UNREACHED, seconds=None)
     (seen,) = await probing.check("openai")
     assert (seen.status, seen.uptime, seen.HasField("latency")) == (UNREACHABLE, 0.5, False)
     await probing.restart()
-    assert await probing.get() == seen
+    seen.ClearField("cooldowns")
+    assert await probing.state() == seen
 
 
 async def test_those_who_ask_at_once_share_a_probe(probing: HealthHarness) -> None:

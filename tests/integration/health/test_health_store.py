@@ -22,10 +22,10 @@ async def test_a_restart_keeps_states_keys_and_traffic(health: HealthHarness) ->
         outcome(kind=NOT_AUTHORIZED, key="cred_openai", ms=10),
         outcome(kind=SILENT, first_ms=5, ms=20),
     )
-    before = await health.get()
+    before = await health.state()
     assert before.status == UNREACHABLE
     await health.restart()
-    assert await health.get() == before
+    assert await health.state() == before
     await health.report(outcome())
     assert (await health.get()).traffic[0].attempts == 3
 
@@ -62,11 +62,11 @@ async def test_the_schema_is_the_one_that_the_tables_declare(health: HealthHarne
 async def test_what_was_known_is_served_without_the_catalog(health: HealthHarness) -> None:
     """Stale without limit; what is not known waits for the catalog and says so."""
     await health.report(outcome(kind=SILENT))
-    before = await health.get()
+    before = await health.state()
     await health.stop()
     await health.close_peers()
     await health.start()
-    assert await health.get() == before
+    assert await health.state() == before
     await health.report(outcome())
     assert (await health.get()).traffic[0].attempts == 2
     failure = await refused(health.get("mistral"))

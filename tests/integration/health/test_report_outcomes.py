@@ -157,7 +157,8 @@ async def test_a_provider_that_goes_takes_its_state_along(health: HealthHarness)
     await eventually(reason, lambda seen: seen == "StatusCode.NOT_FOUND")
     health.catalog.put("openai")
     await eventually(reason, lambda seen: not seen)
-    assert await health.get() == health_pb2.ProviderHealth(provider="openai")
+    assert await health.state() == health_pb2.ProviderHealth(provider="openai")
+    await eventually(health.get, lambda seen: not seen.cooldowns)
 
 
 async def test_a_key_that_is_gone_or_another_one_is_not_told_of(health: HealthHarness) -> None:

@@ -57,7 +57,7 @@ async def test_a_change_of_status_or_key_is_told_at_once(health: HealthHarness) 
         assert told.health.traffic[0].attempts == 1
         await health.report(outcome(kind=SILENT))
         told = await reading.until(_is("openai", status=UNREACHABLE))
-        assert told.health == await health.get()
+        assert told.health == await health.state()
         await health.report(outcome(kind=NOT_AUTHORIZED, key="cred_openai"))
         told = await reading.until(
             lambda message: [key.kind for key in message.health.credentials] == [NOT_AUTHORIZED]
@@ -113,11 +113,11 @@ async def test_a_reader_goes_on_from_its_revision(health: HealthHarness) -> None
     async with health.watch(revision) as reading:
         await reading.until(_is("openai", status=UNREACHABLE))
         kinds = set(reading.kinds())
-    assert kinds == {"health"}
+    assert kinds == {"health", "cooldown"}
     await health.restart()
     async with health.watch(revision) as reading:
         await reading.until(_is("openai", status=UNREACHABLE))
-        assert set(reading.kinds()) == {"health"}
+        assert set(reading.kinds()) == {"health", "cooldown"}
 
 
 async def test_a_heartbeat_comes_with_the_revision_that_holds(health: HealthHarness) -> None:

@@ -157,8 +157,8 @@ class CatalogServiceServicer:
         """ExplainRoute tells where a request would go: every step of the order, every
         candidate, every reason. Asks no provider.
         Callers: ADMIN, DEVELOPER.
-        Errors: NOT_FOUND `CHAIN_NOT_FOUND`. A model that is not there is a candidate
-        that is skipped.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND` (a model that is not there is a candidate
+        that is skipped); UNAVAILABLE `PEER_UNAVAILABLE`, `SECURITY_VIEW_STALE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +263,7 @@ class CatalogServiceServicer:
         Callers: ADMIN.
         Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`;
         FAILED_PRECONDITION `STILL_REFERRED_TO` (a saved credential, the deployment's
-        default model).
+        default model, a chain).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,8 +57,8 @@ class CatalogServiceStub:
     """ExplainRoute tells where a request would go: every step of the order, every
     candidate, every reason. Asks no provider.
     Callers: ADMIN, DEVELOPER.
-    Errors: NOT_FOUND `CHAIN_NOT_FOUND`. A model that is not there is a candidate
-    that is skipped.
+    Errors: NOT_FOUND `CHAIN_NOT_FOUND` (a model that is not there is a candidate
+    that is skipped); UNAVAILABLE `PEER_UNAVAILABLE`, `SECURITY_VIEW_STALE`.
     """
     CreateChain: _grpc.UnaryUnaryMultiCallable[_chain_pb2.CreateChainRequest, _chain_pb2.CreateChainResponse]
     """CreateChain makes a chain.
@@ -119,7 +119,7 @@ class CatalogServiceStub:
     Callers: ADMIN.
     Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`;
     FAILED_PRECONDITION `STILL_REFERRED_TO` (a saved credential, the deployment's
-    default model).
+    default model, a chain).
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
     """GetModel gives one model.
@@ -161,8 +161,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """ExplainRoute tells where a request would go: every step of the order, every
     candidate, every reason. Asks no provider.
     Callers: ADMIN, DEVELOPER.
-    Errors: NOT_FOUND `CHAIN_NOT_FOUND`. A model that is not there is a candidate
-    that is skipped.
+    Errors: NOT_FOUND `CHAIN_NOT_FOUND` (a model that is not there is a candidate
+    that is skipped); UNAVAILABLE `PEER_UNAVAILABLE`, `SECURITY_VIEW_STALE`.
     """
     CreateChain: _aio.UnaryUnaryMultiCallable[_chain_pb2.CreateChainRequest, _chain_pb2.CreateChainResponse]  # type: ignore[assignment]
     """CreateChain makes a chain.
@@ -223,7 +223,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     Callers: ADMIN.
     Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`;
     FAILED_PRECONDITION `STILL_REFERRED_TO` (a saved credential, the deployment's
-    default model).
+    default model, a chain).
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel gives one model.
@@ -280,8 +280,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """ExplainRoute tells where a request would go: every step of the order, every
         candidate, every reason. Asks no provider.
         Callers: ADMIN, DEVELOPER.
-        Errors: NOT_FOUND `CHAIN_NOT_FOUND`. A model that is not there is a candidate
-        that is skipped.
+        Errors: NOT_FOUND `CHAIN_NOT_FOUND` (a model that is not there is a candidate
+        that is skipped); UNAVAILABLE `PEER_UNAVAILABLE`, `SECURITY_VIEW_STALE`.
         """
 
     @_abc_1.abstractmethod
@@ -408,7 +408,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         Callers: ADMIN.
         Errors: NOT_FOUND `PROVIDER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`;
         FAILED_PRECONDITION `STILL_REFERRED_TO` (a saved credential, the deployment's
-        default model).
+        default model, a chain).
         """
 
     @_abc_1.abstractmethod

@@ -143,7 +143,8 @@ class ProviderHealth(_message.Message):
     @_builtins.property
     def cooldowns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cooldown]:
         """Routes that are cooling down or on trial; those of a personal key for ADMIN and
-        SERVICE only. Empty: none.
+        SERVICE only. Empty: none. In WatchHealth they come on their own, and this is
+        empty.
         """
 
     @_builtins.property

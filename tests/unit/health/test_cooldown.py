@@ -1,0 +1,441 @@
+"""What outcomes make of cooldowns: whom a failure speaks of, for how long, and what ends it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from trunkline.health.cooldown import (
+    FACTORS,
+    LONGEST_NS,
+    SECOND_NS,
+    Changes,
+    Cooldown,
+    Evidence,
+    Witness,
+    lease_trial,
+    strictest,
+    weigh,
+    weigh_probe,
+)
+from trunkline.health.route import RULES, Route
+from trunkline.inference.v1 import failure_pb2
+from trunkline.inference.v1.failure_pb2 import (
+    ERROR_KIND_BROKEN_STREAM,
+    ERROR_KIND_CONTENT_FILTERED,
+    ERROR_KIND_CONTEXT_TOO_LONG,
+    ERROR_KIND_HEDGE_LOST,
+    ERROR_KIND_INVALID_REQUEST,
+    ERROR_KIND_MODEL_NOT_FOUND,
+    ERROR_KIND_NOT_AUTHORIZED,
+    ERROR_KIND_QUOTA,
+    ERROR_KIND_RATE_LIMITED,
+    ERROR_KIND_SERVER_ERROR,
+    ERROR_KIND_SILENT,
+    ERROR_KIND_SUPERSEDED,
+    ERROR_KIND_UNREACHABLE,
+    ERROR_KIND_UNSPECIFIED,
+)
+
+NOW = 1_800_000_000 * SECOND_NS
+ROUTE = Route("openai/a", "cred_1")
+MODEL = Route("openai/a", "")
+KEY = Route("openai/*", "cred_1")
+PROVIDER = Route("openai/*", "")
+NOTHING = (
+    ERROR_KIND_CONTEXT_TOO_LONG,
+    ERROR_KIND_CONTENT_FILTERED,
+    ERROR_KIND_INVALID_REQUEST,
+    ERROR_KIND_HEDGE_LOST,
+    ERROR_KIND_SUPERSEDED,
+)
+
+
+class Fleet:
+    """What cools, with the time turned by hand.
+
+    Attributes:
+        now: nanoseconds since 1970.
+        held: what cools.
+    """
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.held: dict[Route, Cooldown] = {}
+        self._generation = 0
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += int(seconds * SECOND_NS)
+
+    def report(
+        self,
+        kind: int,
+        *,
+        age_s: float = 0.0,
+        wait_s: float = 0.0,
+        factor: float = 1.0,
+        **more: Any,
+    ) -> Changes:
+        """Take an outcome in; return what it changed."""
+        self._generation += 1
+        evidence = Evidence(
+            more.pop("route", ROUTE),
+            failure_pb2.ErrorKind.ValueType(kind),
+            self.now - int(age_s * SECOND_NS),
+            int(wait_s * SECOND_NS),
+            **more,
+        )
+        return self.take(
+            weigh(self.held, evidence, self.now, factor=factor, generation=self._generation)
+        )
+
+    def acquire(self, trial_id: str = "trial_1", route: Route = ROUTE) -> bool:
+        """Ask for a trial of 30 seconds; tell whether it is granted."""
+        changes, _ = lease_trial(self.held, route, trial_id, 30 * SECOND_NS, self.now)
+        self.take(changes)
+        return bool(changes)
+
+    def take(self, changes: Changes) -> Changes:
+        """Make changes."""
+        then = self.held | changes
+        self.held = {route: each for route, each in then.items() if each is not None}
+        return changes
+
+    def remaining_s(self, route: Route) -> float:
+        """Return how long a route that cools is not asked."""
+        return self.held[route].remaining_ns(self.now) / SECOND_NS
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Give a fleet in which nothing cools."""
+    return Fleet()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cools", "own_cools", "waits_s"),
+    [
+        (ERROR_KIND_RATE_LIMITED, ROUTE, ROUTE, [1, 2, 4, 8, 10, 10]),
+        (ERROR_KIND_SERVER_ERROR, MODEL, ROUTE, [1, 2, 4, 8, 10, 10]),
+        (ERROR_KIND_BROKEN_STREAM, MODEL, ROUTE, [1, 2, 4, 8, 10, 10]),
+        (ERROR_KIND_SILENT, MODEL, ROUTE, [1, 2, 2]),
+        (ERROR_KIND_UNREACHABLE, PROVIDER, KEY, [1, 2, 2]),
+        (ERROR_KIND_QUOTA, KEY, KEY, [1, 2, 4, 8, 10, 10]),
+        (ERROR_KIND_NOT_AUTHORIZED, KEY, KEY, [1, 2, 4, 8, 10, 10]),
+        (ERROR_KIND_MODEL_NOT_FOUND, MODEL, ROUTE, [3600, 3600]),
+    ],
+)
+def test_each_kind_cools_what_it_speaks_of(
+    fleet: Fleet, kind: int, cools: Route, own_cools: Route, waits_s: list[float]
+) -> None:
+    """Longer with each failure of those who tried in the half-open."""
+    for failures, wait_s in enumerate(waits_s, 1):
+        fleet.report(kind)
+        assert list(fleet.held) == [cools]
+        assert fleet.remaining_s(cools) == wait_s
+        assert fleet.held[cools].failures == failures
+        assert not fleet.held[cools].provider_given
+        fleet.pass_s(wait_s)
+    own = Fleet()
+    own.report(kind, speaks_for_others=False, factor=0.8)
+    assert list(own.held) == [own_cools]
+    assert own.remaining_s(own_cools) == pytest.approx(0.8 * waits_s[0])
+
+
+def test_no_kind_is_forgotten() -> None:
+    """Each one cools, says nothing, or is no failure."""
+    known = {*RULES, *NOTHING, ERROR_KIND_UNSPECIFIED}
+    assert known == set(failure_pb2.ErrorKind.values())
+
+
+@pytest.mark.parametrize("kind", NOTHING)
+def test_what_is_no_fault_of_the_route_cools_nothing(fleet: Fleet, kind: int) -> None:
+    """Nor does it end anything; a trial that came to it is free again."""
+    assert not fleet.report(kind, wait_s=5)
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    fleet.pass_s(1)
+    assert fleet.acquire("trial_1")
+    assert not fleet.acquire("trial_2")
+    before = fleet.held[MODEL]
+    fleet.report(kind, trial_id="trial_1")
+    assert fleet.held[MODEL] == replace(before, trial_id="", trial_end_ns=0)
+    assert fleet.acquire("trial_2")
+
+
+def test_the_providers_wait_counts_up_to_an_hour(fleet: Fleet) -> None:
+    """As it is, whatever we would guess."""
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=7.5, factor=0.8)
+    assert fleet.remaining_s(ROUTE) == 7.5
+    assert fleet.held[ROUTE].provider_given
+    fleet.pass_s(7.5)
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=1e6)
+    assert fleet.remaining_s(ROUTE) == 3600
+    fleet.pass_s(3600)
+    fleet.report(ERROR_KIND_RATE_LIMITED)
+    assert fleet.remaining_s(ROUTE) == 4
+    assert not fleet.held[ROUTE].provider_given
+
+
+def test_one_request_is_one_step(fleet: Fleet) -> None:
+    """What is asked again by the same request does not cool; nor do many at one time."""
+    assert not fleet.report(ERROR_KIND_SERVER_ERROR, will_retry=True)
+    fleet.report(ERROR_KIND_SERVER_ERROR, age_s=1)
+    for _ in range(10):
+        assert not fleet.report(ERROR_KIND_SERVER_ERROR, age_s=2)
+    assert fleet.held[MODEL].failures == 1
+
+
+def test_what_was_begun_before_speaks_of_known_trouble(fleet: Fleet) -> None:
+    """It closes nothing and adds no step; a wait that comes with it may lengthen, never shorten."""
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=10)
+    fleet.pass_s(2)
+    assert not fleet.report(ERROR_KIND_UNSPECIFIED)
+    assert not fleet.report(ERROR_KIND_RATE_LIMITED)
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=1)
+    assert fleet.remaining_s(ROUTE) == 8
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=20)
+    assert fleet.remaining_s(ROUTE) == 20
+    assert (fleet.held[ROUTE].failures, fleet.held[ROUTE].generation) == (1, 1)
+    fleet.pass_s(20)
+    assert not fleet.report(ERROR_KIND_UNSPECIFIED, age_s=0.5)
+    assert fleet.report(ERROR_KIND_UNSPECIFIED) == {ROUTE: None}
+
+
+def test_a_success_in_the_half_open_closes_all_that_applied(fleet: Fleet) -> None:
+    """Also of a personal key; the next failure begins with the shortest wait again."""
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    fleet.report(ERROR_KIND_UNREACHABLE)
+    fleet.report(ERROR_KIND_SERVER_ERROR, route=Route("openai/b", ""))
+    fleet.pass_s(1)
+    fleet.report(ERROR_KIND_UNSPECIFIED, speaks_for_others=False)
+    assert list(fleet.held) == [Route("openai/b", "")]
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    assert fleet.remaining_s(MODEL) == 1
+
+
+def test_one_trial_is_granted_for_all_that_applies(fleet: Fleet) -> None:
+    """Not before the last wait is over, to one, until it ends or its time does."""
+    assert not fleet.acquire()
+    fleet.report(ERROR_KIND_UNREACHABLE)
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=5)
+    fleet.pass_s(2)
+    assert not fleet.acquire("trial_1")
+    assert fleet.acquire("trial_1", Route("openai/b", "cred_1"))
+    fleet.pass_s(3)
+    # The provider's address is on trial.
+    assert not fleet.acquire("trial_2")
+    fleet.pass_s(30)
+    assert fleet.acquire("trial_2")
+    assert {each.trial_id for each in fleet.held.values()} == {"trial_2"}
+    # A trial whose time is over is nobody's any more.
+    fleet.report(ERROR_KIND_HEDGE_LOST, trial_id="trial_1")
+    assert not fleet.acquire("trial_3")
+    fleet.report(ERROR_KIND_UNSPECIFIED, trial_id="trial_2")
+    assert not fleet.held
+
+
+def test_a_failed_trial_begins_the_next_generation(fleet: Fleet) -> None:
+    """Whether or not its reporter means to ask again."""
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    first = fleet.held[MODEL]
+    fleet.pass_s(1)
+    fleet.acquire("trial_1")
+    fleet.pass_s(4)
+    fleet.report(ERROR_KIND_BROKEN_STREAM, age_s=4, trial_id="trial_1", will_retry=True)
+    second = fleet.held[MODEL]
+    assert second.generation > first.generation
+    assert (second.failures, second.trial_id, fleet.remaining_s(MODEL)) == (2, "", 2)
+
+
+def test_a_users_trial_extends_nobody_elses_cooldown(fleet: Fleet) -> None:
+    """It cools the user's key; the route is free for another trial."""
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    before = fleet.held[MODEL]
+    fleet.pass_s(1)
+    mine = Route("openai/a", "cred_mine")
+    assert fleet.acquire("trial_1", mine)
+    fleet.report(ERROR_KIND_NOT_AUTHORIZED, route=mine, trial_id="trial_1", speaks_for_others=False)
+    assert fleet.held[MODEL] == before
+    assert Route("openai/*", "cred_mine") in fleet.held
+    assert fleet.acquire("trial_2")
+
+
+def test_a_list_closes_only_what_was_unreachable(fleet: Fleet) -> None:
+    """When it was asked for in the half-open."""
+    fleet.report(ERROR_KIND_UNREACHABLE)
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    fleet.report(ERROR_KIND_NOT_AUTHORIZED)
+    fleet.pass_s(1)
+    asked = Route("openai/*", "cred_1")
+    assert not weigh_probe(fleet.held, asked, fleet.now - 1, fleet.now)
+    assert weigh_probe(fleet.held, asked, fleet.now, fleet.now) == {PROVIDER: None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "then", "now", "is_over"),
+    [
+        # Another secret is another key, whatever was wrong with the old one.
+        (ERROR_KIND_NOT_AUTHORIZED, Witness(1), Witness(2), True),
+        (ERROR_KIND_RATE_LIMITED, Witness(1), Witness(2), True),
+        (ERROR_KIND_NOT_AUTHORIZED, Witness(2), Witness(1), False),
+        (ERROR_KIND_NOT_AUTHORIZED, Witness(), Witness(2, 9), False),
+        # A proof since then.
+        (ERROR_KIND_NOT_AUTHORIZED, Witness(1, 5), Witness(1, 6), True),
+        (ERROR_KIND_NOT_AUTHORIZED, Witness(1, 5), Witness(1, 5), False),
+        (ERROR_KIND_QUOTA, Witness(1, 5), Witness(1, 6), False),
+        (ERROR_KIND_QUOTA, Witness(1, 5), Witness(1, 6, is_paid=True), True),
+        (ERROR_KIND_RATE_LIMITED, Witness(1, 5), Witness(1, 6, is_paid=True), False),
+        # A list that was read again.
+        (ERROR_KIND_MODEL_NOT_FOUND, Witness(1, list_ns=5), Witness(1, list_ns=6), True),
+        (ERROR_KIND_MODEL_NOT_FOUND, Witness(1, list_ns=5), Witness(1, list_ns=5), False),
+        (ERROR_KIND_SERVER_ERROR, Witness(1, list_ns=5), Witness(1, list_ns=6), False),
+    ],
+)
+def test_news_of_key_or_list_end_what_they_speak_against(
+    fleet: Fleet, kind: int, then: Witness, now: Witness, is_over: bool
+) -> None:
+    """By comparison with what was known before, since clocks of services differ."""
+    fleet.report(kind, witness=then, speaks_for_others=False)
+    (cooldown,) = fleet.held.values()
+    assert cooldown.is_over(now) is is_over
+
+
+def test_a_deadline_from_before_the_clock_was_set_back_is_over(fleet: Fleet) -> None:
+    """It would block for as long as the clock was ahead."""
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    fleet.pass_s(-86_400)
+    assert fleet.remaining_s(MODEL) == 0
+    assert fleet.acquire("trial_1")
+    fleet.report(ERROR_KIND_UNSPECIFIED, trial_id="trial_1")
+    assert not fleet.held
+
+
+def test_the_strictest_is_what_forbids_most(fleet: Fleet) -> None:
+    """A provider's wait before a longer guess, a longer wait, a trial that is under way."""
+    fleet.report(ERROR_KIND_MODEL_NOT_FOUND)
+    fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=3)
+    fleet.report(ERROR_KIND_UNREACHABLE)
+
+    def found() -> Route:
+        cooldown = strictest(fleet.held.values(), fleet.now)
+        assert cooldown is not None
+        return cooldown.route
+
+    assert found() == ROUTE
+    fleet.pass_s(3)
+    assert found() == MODEL
+    fleet.pass_s(3600)
+    assert fleet.acquire("trial_1", Route("openai/b", "cred_1"))
+    assert found() == PROVIDER
+
+
+kinds = st.sampled_from(failure_pb2.ErrorKind.values())
+ages_s = st.floats(0, 20)
+
+
+class Reports(RuleBasedStateMachine):
+    """Any order of reports, trials, probes and pauses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fleet = Fleet()
+        self.before: dict[Route, Cooldown] = {}
+        self.trials = 0
+
+    @rule(
+        kind=kinds,
+        age_s=ages_s,
+        wait_s=st.one_of(st.just(0.0), st.floats(0, 30)),
+        factor=st.floats(*FACTORS),
+        route=st.sampled_from([ROUTE, Route("openai/a", "cred_2"), Route("openai/b", "cred_1")]),
+        will_retry=st.booleans(),
+        has_trial=st.booleans(),
+        speaks_for_others=st.booleans(),
+    )
+    def report(self, kind: int, age_s: float, has_trial: bool, **more: Any) -> None:
+        """An attempt ended; it may close only what it was begun in the half-open of."""
+        before = dict(self.fleet.held)
+        trial_id = f"trial_{self.trials}" if has_trial else ""
+        changes = self.fleet.report(kind, age_s=age_s, trial_id=trial_id, **more)
+        began_ns = self.fleet.now - int(age_s * SECOND_NS)
+        for route, after in changes.items():
+            known = before.get(route)
+            if after is None:
+                assert known is not None
+                assert kind == ERROR_KIND_UNSPECIFIED
+                assert began_ns >= known.deadline_ns
+            elif known is not None and after.generation != known.generation:
+                assert began_ns >= known.deadline_ns
+            if (
+                after is not None
+                and not more["speaks_for_others"]
+                and after.failures != (known.failures if known is not None else 0)
+            ):
+                assert route.credential_id
+
+    @rule(seconds=st.floats(0, 15))
+    def wait(self, seconds: float) -> None:
+        """Time passed."""
+        self.fleet.pass_s(seconds)
+
+    @rule(route=st.sampled_from([ROUTE, Route("openai/a", "cred_2")]))
+    def acquire(self, route: Route) -> None:
+        """Somebody asked for a trial: granted when nothing that applies is open or on trial."""
+        now = self.fleet.now
+        held = self.fleet.held
+        applying = [held[each] for each in route.applying() if each in held]
+        free = bool(applying) and not any(
+            each.remaining_ns(now) or each.trial_remaining_ns(now) for each in applying
+        )
+        self.trials += free
+        assert self.fleet.acquire(f"trial_{self.trials}", route) is free
+
+    @rule(age_s=ages_s)
+    def probe(self, age_s: float) -> None:
+        """A list was answered."""
+        began_ns = self.fleet.now - int(age_s * SECOND_NS)
+        for route in self.fleet.take(weigh_probe(self.fleet.held, KEY, began_ns, self.fleet.now)):
+            assert self.before[route].kind == ERROR_KIND_UNREACHABLE
+            assert self.before[route].deadline_ns <= began_ns
+
+    @invariant()
+    def deadlines_never_shrink(self) -> None:
+        """Generations only grow; within one neither deadline nor a provider's word goes back."""
+        for route, after in self.fleet.held.items():
+            before = self.before.get(route)
+            assert after.remaining_ns(self.fleet.now) <= LONGEST_NS
+            if before is None:
+                continue
+            assert after.generation >= before.generation
+            assert after.deadline_ns >= before.deadline_ns
+            if after.generation == before.generation:
+                assert after.failures == before.failures
+                assert after.provider_given >= before.provider_given
+        self.before = dict(self.fleet.held)
+
+
+TestReports = Reports.TestCase
+
+
+@given(kind=kinds, factor=st.floats(*FACTORS), failures=st.integers(1, 8))
+def test_a_guess_is_four_fifths_of_its_step_at_least(
+    kind: int, factor: float, failures: int
+) -> None:
+    """And never more than the step."""
+    rule = RULES.get(failure_pb2.ErrorKind.ValueType(kind))
+    if rule is None:
+        return
+    fleet = Fleet()
+    for _ in range(failures):
+        fleet.report(kind, factor=factor)
+        (route,) = fleet.held
+        wait_s = fleet.remaining_s(route)
+        fleet.now = fleet.held[route].deadline_ns
+    step_s = rule.waits_s[min(failures, len(rule.waits_s)) - 1]
+    assert 0.8 * step_s - 1e-6 <= wait_s <= step_s
