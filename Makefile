@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable .
-	$(BIN)/python -m compileall -q services/trunkline services/buf
+	$(BIN)/python -m compileall -q services/trunkline services/buf clients/trunkline_client
 	touch $@
 
 $(VENV)/.development: $(VENV)/.installed
@@ -38,7 +38,7 @@ test-full: $(VENV)/.development tools ## Run every matrix whole, at most 30 minu
 check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy services/trunkline tests protos/generate.py
+	$(BIN)/mypy services/trunkline clients/trunkline_client tests protos/generate.py
 	$(BIN)/lint-imports
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python protos/generate.py --check
