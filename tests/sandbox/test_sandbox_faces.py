@@ -22,7 +22,7 @@ from trunkline.sandbox.server import Sandbox
 SILENCE = 0.6
 """How long nothing must come before a sandbox is taken for silent, in seconds."""
 
-SILENT = ("stall-after-20", "no-first-token", "silent")
+SILENT = ("stall-after-20", "stall-30s-after-20", "stall-at-3", "no-first-token", "silent")
 """Models that fall silent; all others are waited for."""
 
 OTHERS = FACES[1:]
@@ -30,7 +30,7 @@ OTHERS = FACES[1:]
 # What paces and counters do does not depend on the face.
 MODELS = [row.example for row in ROWS if row.kind in (Kind.ANSWER, Kind.FAULT)]
 
-UNREADABLE = ("html-200", "empty-200", "silent")
+UNREADABLE = ("html-200", "empty-200", "silent", "cut", "reset")
 """Models whose answer is no text in any format."""
 
 
@@ -92,7 +92,9 @@ async def test_a_model_does_the_same_through_every_face(
         assert (reply.status >= 400) is (
             first.status >= 400 and (face, model) != ("google", "400-content")
         )
-        if readable and whole:
+        # The same number of frames holds another amount of text in each format.
+        framed = stream and "-at-" in model
+        if readable and whole and not framed:
             said = text_of(reply, face, stream=stream)
             assert said == text_of(first, "openai", stream=stream)
 

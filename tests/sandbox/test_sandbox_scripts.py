@@ -13,20 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.sandbox.history import History
 from trunkline.sandbox.models import find
 from trunkline.sandbox.prompt import Prompt, Tool, ToolChoice
 from trunkline.sandbox.schemas import MAX_VALUES, fit
-from trunkline.sandbox.scripts import Script, perform, say_words, split_words
+from trunkline.sandbox.scripts import Script, perform, say_words
 from trunkline.sandbox.speech import CallArguments, Finish, FinishReason, Text
 from trunkline.sandbox.stops import cut_at_stop
+from trunkline.sandbox.words import split_words
 
 PROMPT = Prompt(
     model="ok",
     stream=True,
     include_usage=False,
     message_count=1,
-    last_user_text="Hello",
-    tool_results=(),
+    history=History("Hello"),
     tools=(),
     tool_choice=ToolChoice.AUTO,
     parallel_calls=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -34,7 +34,7 @@ from trunkline.inference.terms import Owner, Terms
 from trunkline.inference.transport import Transport
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, provider_pb2
 from trunkline.kernel.call import Caller
-from trunkline.kernel.clock import SystemClock
+from trunkline.kernel.clock import Clock, SystemClock
 from trunkline.kernel.errors import TrunklineError
 from trunkline.kernel.status import find_detail
 from trunkline.planning.candidates import Candidate, Place
@@ -64,7 +64,7 @@ def candidate(
         key: the id of its credential.
     """
     provider = provider or format_
-    named = catalog_pb2.Provider(name=provider, type=format_)
+    named = catalog_pb2.Provider(name=provider, type=f"sandbox-{format_}")
     named.endpoint.format = format_
     facts = model_pb2.ModelFacts()
     facts.prefill.value = prefills
@@ -106,6 +106,26 @@ class KeptOutcomes:
         self.told.append(outcome)
 
 
+class _WatchedJournal(MemoryJournal):
+    """A journal that somebody watches.
+
+    Args:
+        watch: is told of each event.
+        clock: stamps events.
+    """
+
+    def __init__(self, watch: Callable[[event_pb2.ChatEvent], None], clock: Clock) -> None:
+        allowance = Allowance(_ROOM)
+        super().__init__(clock, allowance=allowance, kept_bytes=_ROOM, count=lambda _: None)
+        self._watch = watch
+
+    def append(self, event: event_pb2.ChatEvent) -> bytes:
+        """Keep an event, and tell of it."""
+        data = super().append(event)
+        self._watch(event)
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A run that came to its end.
@@ -127,6 +147,7 @@ async def carry(
     transport: object,
     *,
     settings: InferenceSettings = SETTINGS,
+    watch: Callable[[event_pb2.ChatEvent], None] | None = None,
 ) -> Carried:
     """Carry a MEMORY run to its end, and read it.
 
@@ -135,6 +156,7 @@ async def carry(
         candidates: who may be asked, in order.
         transport: opens exchanges as `Transport` does.
         settings: waits.
+        watch: is told of each event as it gets its number; None: nobody is.
     """
     outcomes = KeptOutcomes()
     means = Means(
@@ -148,9 +170,7 @@ async def carry(
         latencies=Latencies(_CLOCK),
         clock=_CLOCK,
     )
-    journal = MemoryJournal(
-        _CLOCK, allowance=Allowance(_ROOM), kept_bytes=_ROOM, count=lambda _: None
-    )
+    journal = _WatchedJournal(watch or (lambda _: None), _CLOCK)
     terms = Terms(
         owner=Owner("tester"),
         caller=_CALLER,

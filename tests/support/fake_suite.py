@@ -23,7 +23,7 @@ from support.fake_runs import FakeInference
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import access_pb2_grpc, credential_service_pb2_grpc
 from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
-from trunkline.inference.v1 import inference_service_pb2_grpc
+from trunkline.inference.v1 import inference_service_pb2_grpc, usage_pb2, usage_pb2_grpc
 from trunkline.kernel.errors import NotFound, PermissionDenied, TrunklineError, Unauthenticated
 from trunkline.kernel.status import to_grpc, to_status
 
@@ -84,6 +84,23 @@ class FakeHealth(health_service_pb2_grpc.HealthServiceServicer):
         return health_service_pb2.CheckNowResponse(healths=healths[:100])
 
 
+class FakeUsage(usage_pb2_grpc.UsageServiceServicer):
+    """Answers the attempts that a test set, in pages of their size and at most `most`."""
+
+    def __init__(self) -> None:
+        self.entries: list[usage_pb2.LedgerEntry] = []
+        self.most = 1000
+
+    def ListAttempts(self, request: Any, context: Any) -> usage_pb2.ListAttemptsResponse:
+        """Give those that follow the ones before the page."""
+        start = int(request.page_token or 0)
+        end = start + min(request.page_size or 100, self.most)
+        return usage_pb2.ListAttemptsResponse(
+            entries=self.entries[start:end],
+            next_page_token=str(end) if end < len(self.entries) else "",
+        )
+
+
 class FakeSuite(grpc.ServerInterceptor):
     """A server with the public services, on a free port of this machine.
 
@@ -103,6 +120,7 @@ class FakeSuite(grpc.ServerInterceptor):
         self.access = FakeAccess()  # type: ignore[abstract] # see above
         self.health = FakeHealth()  # type: ignore[abstract] # see above
         self.inference = FakeInference(self.catalog)  # type: ignore[abstract] # see above
+        self.usage = FakeUsage()
         self._server = grpc.server(
             futures.ThreadPoolExecutor(16),
             interceptors=[self],
@@ -118,6 +136,7 @@ class FakeSuite(grpc.ServerInterceptor):
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(
             self.inference, self._server
         )
+        usage_pb2_grpc.add_UsageServiceServicer_to_server(self.usage, self._server)
         anywhere = "127.0.0.1:0"
         if credentials is None:
             port = self._server.add_insecure_port(anywhere)

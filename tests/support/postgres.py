@@ -34,7 +34,7 @@ from trunkline.kernel.database import DatabaseSettings, choose_database
 USER = "trunkline"
 PASSWORD = "pw-%/#?+ü"
 PASSWORD_IN_URL = "pw-%25%2F%23%3F%2B%C3%BC"
-STORES = ("credential", "catalog", "health")
+STORES = ("credential", "catalog", "health", "inference")
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 30.0

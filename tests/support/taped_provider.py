@@ -81,6 +81,7 @@ class Tape(Outlet):
     def __init__(self) -> None:
         self.request_id = "req_taped"
         self.keep_alive = True
+        self._head_only = False
         self.state: State | None = None
         self.status = 0
         self.headers: list[tuple[str, str]] = []

@@ -13,7 +13,7 @@ from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.journal.content_keys import ContentKeys
-from trunkline.inference.journal.locations import open_store
+from trunkline.inference.journal.locations import choose_store
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
 from trunkline.inference.outcomes import Outcomes
@@ -86,7 +86,7 @@ class InferenceService:
         )
         runner = Runner(means, self._catalog, self._credentials)
         self.runs = Runs(settings, clock, runner.carry)
-        self._store = open_store(settings, surroundings.process.data_dir, clock)
+        self._store = choose_store(settings.journal_url, surroundings.process.data_dir, clock)
         self._durable = DurableRuns(
             self.runs,
             self._store,

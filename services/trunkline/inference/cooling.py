@@ -19,7 +19,10 @@ OWN_TRIAL_S: Final = 20.0
 
 # A chat waits for leave no longer: another may be asked instead.
 _TIMEOUT_S: Final = 0.5
-_TRIAL: Final = timedelta(seconds=60)
+# Longer than silence takes to show. One whose end nobody tells, since its chat was cancelled
+# or another spoke first, is soon followed by the next; a long answer ends the cooldown even
+# when its trial is over.
+_TRIAL: Final = timedelta(seconds=15)
 
 
 class Cooling:
@@ -55,7 +58,7 @@ class Cooling:
         if cooldown.trial_remaining_s:
             return None
         request = health_service_pb2.AcquireTrialRequest(
-            route=health_pb2.RouteKey(model=cooldown.model, credential_id=cooldown.credential_id)
+            route=health_pb2.RouteKey(model=candidate.name, credential_id=candidate.credential.id)
         )
         request.ttl.FromTimedelta(_TRIAL)
         try:

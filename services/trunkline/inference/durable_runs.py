@@ -546,7 +546,7 @@ class DurableRuns:
             return
         assert run.archive is not None
         run.cancelled_by = "disconnect"
-        status = run.to_status(cancelled("disconnect", UNREAD))
+        status = run.foresee_end("disconnect", UNREAD)
         sealed = run.archive.seal.seal(STATUS, 0, 0, 0, status.SerializeToString())
         end = End(run_pb2.RUN_STATE_CANCELLED, sealed, True, unread_for_s=run.terms.grace_s)
         append = Append(run.id, line.epoch, 0, -1, b"", end=end)

@@ -190,6 +190,7 @@ class Pursuit:
             base_url=candidate.place.url,
             headers=dict(provider.endpoint.headers),
             secret=secret,
+            credential_id=candidate.credential.id,
             # The type that gives a format its name is the vendor's own.
             first_party=provider.type == provider.endpoint.format,
         )

@@ -390,6 +390,15 @@ class Run:
         error.metadata["last_sequence"] = str(self.journal.last_sequence)
         return to_status(error, domain=DOMAIN, request_id=self.terms.request_id)
 
+    def foresee_end(self, by: str, sentence: str) -> status_pb2.Status:
+        """Return the status that the run would end with if somebody ended it now."""
+        error = cancelled(by, sentence)
+        caught = [each.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED) for each in self.under_way]
+        attempts = [*self.progress.attempts, *caught]
+        if attempts:
+            error.details += (make_trail(attempts, ()),)
+        return self.to_status(error)
+
     def close(self) -> None:
         """Let readers see that the run has ended: that is stored now, or need not be."""
         self._close()

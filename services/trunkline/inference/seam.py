@@ -40,9 +40,9 @@ class Seam:
     def __init__(self, continuation: Continuation) -> None:
         delivered = continuation.delivered
         assert delivered is not None
-        text = delivered.text
-        self._tail = text[-MOST:]
         self._space = continuation.trimmed
+        # As the model saw it, and so as it repeats it.
+        self._tail = delivered.text.removesuffix(self._space)[-MOST:]
         self._text_block = delivered.text_block
         self._next_block = delivered.last_block + 1
         self._blocks: dict[int, int] = {}
@@ -76,8 +76,7 @@ class Seam:
         held, self._held = self._held, []
         words = "".join(draft.text_delta.text for draft in held if draft.HasField("text_delta"))
         cut = self._repeated(words)
-        if not cut and self._space:
-            cut = _overlap(self._space, words)
+        cut += _overlap(self._space, words[cut:])
         released = []
         for draft in held:
             if cut and draft.HasField("text_delta"):
@@ -97,7 +96,10 @@ class Seam:
         return 0
 
     def _may_repeat(self, words: str) -> bool:
-        """Tell whether more words could show that these repeat the tail, or more of it."""
+        """Tell whether more words could show that these repeat what was said, or more of it."""
+        rest = words[self._repeated(words) :]
+        if len(rest) < len(self._space) and _overlap(self._space, rest) == len(rest):
+            return True
         tail = self._tail
         start = tail.find(words)
         while start != -1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trunkline.inference.cooling import Cooling
+from trunkline.inference.failure_table import pause_before_retry
 from trunkline.inference.plan import Plan
 from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.v1 import failure_pb2
@@ -72,6 +73,32 @@ class Selection:
                 "It cools down, and the process has no retries left.",
             )
         return None
+
+    def again(
+        self,
+        candidate: Candidate,
+        failure: failure_pb2.AttemptFailure,
+        *,
+        is_trial: bool,
+        pause_s: float,
+        longest_s: float,
+        within_s: float,
+    ) -> float | None:
+        """Return after how many seconds the same route is asked once more; None: it is not.
+
+        Args:
+            candidate: whose attempt failed.
+            failure: of that attempt.
+            is_trial: it was the trial of a cooling route, which is not asked again.
+            pause_s, longest_s: as `pause_before_retry`.
+            within_s: in less than so long it must be asked, or not at all.
+        """
+        if is_trial or not self._plan.may_ask(candidate):
+            return None
+        wait_s = pause_before_retry(failure, pause_s=pause_s, longest_s=longest_s)
+        if wait_s is None or wait_s >= within_s or not self._budget.take():
+            return None
+        return wait_s
 
     def hedge(self, slow: Candidate) -> Choice | None:
         """Return who is asked beside a slow one: another provider that does not cool."""

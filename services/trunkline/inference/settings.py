@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from trunkline.inference.journal.locations import check_journal_url
 from trunkline.inference.transport import parse_exceptions, parse_proxy
 from trunkline.kernel.settings import Settings
 
@@ -150,6 +151,13 @@ class InferenceSettings(Settings):
         """Refuse what is no address of a proxy."""
         if value is not None:
             parse_proxy(value.get_secret_value())
+        return value
+
+    @field_validator("journal_url")
+    @classmethod
+    def _check_journal(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no address of a Redis server."""
+        check_journal_url(value)
         return value
 
     @field_validator("provider_proxy_except")

@@ -10,6 +10,8 @@ from trunkline.inference.v1 import failure_pb2, result_pb2
 MAX_ENTRIES: Final = 16
 # What is left of a status beside its sentence, its ErrorInfo and the frames.
 MAX_BYTES: Final = 3 * 1024
+# Bytes of a provider's words that are left of each attempt where there is no room for more.
+_FEW_WORDS: Final = 120
 
 _CLASSES: Final = (
     "input_tokens",
@@ -47,7 +49,8 @@ def make_trail(
 ) -> result_pb2.AttemptTrail:
     """Return the trail of a failed run, cut to what a status has room for.
 
-    The latest attempts stay; raw bodies go first, then the oldest attempts, then skips.
+    The latest attempts stay; raw bodies go first, then most of the providers' words, then the
+    oldest attempts, then skips.
     """
     trail = result_pb2.AttemptTrail(
         attempts=attempts[-MAX_ENTRIES:],
@@ -55,9 +58,12 @@ def make_trail(
         omitted=max(0, len(attempts) - MAX_ENTRIES) + max(0, len(skipped) - MAX_ENTRIES),
     )
     for attempt in trail.attempts:
-        if trail.ByteSize() <= MAX_BYTES:
-            return trail
-        attempt.failure.reply.ClearField("body")
+        if trail.ByteSize() > MAX_BYTES:
+            attempt.failure.reply.ClearField("body")
+    for attempt in trail.attempts:
+        reply = attempt.failure.reply
+        if trail.ByteSize() > MAX_BYTES:
+            reply.message = reply.message.encode()[:_FEW_WORDS].decode("utf-8", "ignore")
     while trail.ByteSize() > MAX_BYTES and (len(trail.attempts) > 1 or trail.skipped):
         del (trail.attempts if len(trail.attempts) > 1 else trail.skipped)[0]
         trail.omitted += 1

@@ -6,9 +6,10 @@ subjects are kept apart, so that another wire format is one more face and nothin
 
 - `server`, `connection`, `request`, `outlet`, `keys`, `sightings`: HTTP/1.1 on raw sockets, who
   may do what, and what was seen;
-- `models`, `behaviours`: what a name means;
-- `prompt`, `scripts`, `speech`, `answer`, `stops`, `schemas`: what is asked and said;
-- `faults`, `delivery`: when it is said, and how it goes wrong;
+- `models`, `rows`, `behaviours`, `attempts`: what a name means, and at which attempts;
+- `prompt`, `history`, `scripts`, `words`, `seam`, `speech`, `answer`, `stops`, `schemas`: what is
+  asked and said;
+- `faults`, `delivery`, `frames`: when it is said, and how it goes wrong;
 - `face`, and the folders of `faces`: how it looks on the wire of OpenAI, Anthropic, Google and
   Ollama, with `images` and `signatures` for what they have in common.
 

@@ -9,8 +9,9 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from trunkline.sandbox.delivery import AT_ONCE, Pace
-from trunkline.sandbox.faults import Break, BreakOff, Fault
+from trunkline.sandbox.faults import Break, BreakFrames, BreakOff, Fault
 from trunkline.sandbox.scripts import Script, say_words
+from trunkline.sandbox.seam import PLAIN, Seam
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,26 @@ class Behaviour:
         pace: when it is said.
         fault: how it goes wrong; None for a healthy model.
         failures: how many attempts of a key see the fault, at least 1; None for all.
+        failing_seconds: how long from a key's first attempt on it is seen, before time is scaled;
+            None for ever.
+        refuses_prefill: whether a transcript that ends with an assistant's message is refused.
     """
 
     script: Script
     pace: Pace = AT_ONCE
     fault: Fault | None = None
     failures: int | None = None
+    failing_seconds: int | None = None
+    refuses_prefill: bool = False
+
+    @property
+    def heals(self) -> bool:
+        """Tell whether the fault is only of the first attempts."""
+        return self.failures is not None or self.failing_seconds is not None
 
     def heal(self) -> Behaviour:
         """Return the same behaviour without its fault."""
-        return replace(self, fault=None, failures=None)
+        return replace(self, fault=None, failures=None, failing_seconds=None)
 
 
 OK_WORDS: Final = 60
@@ -45,9 +56,13 @@ class Kind(Enum):
 
     ANSWER = "answers"
     PACE = "answers at a pace of their own"
+    SEAM = "ways to go on with a partial answer"
     FAULT = "faults"
     ATTEMPTS = "faults of the first attempts"
 
+
+_OVER: Final = (Kind.PACE, Kind.SEAM, Kind.FAULT)
+"""The kinds whose rows may lie over another name."""
 
 Build: TypeAlias = Callable[[int, Behaviour | None], Behaviour | None]
 """Make a behaviour from a name's number (0 without one) and the behaviour of the name inside it.
@@ -80,7 +95,7 @@ class Row:
         """Return the expression that the names of this row match as a whole."""
         words = re.sub(r"\b[A-Z]\b", "(?P<number>0|[1-9][0-9]{0,8})", self.pattern)
         words = words.replace("NAME", "(?P<name>.+)")
-        over = "(?:-of-(?P<name>.+))?" if self.kind in (Kind.PACE, Kind.FAULT) else ""
+        over = "(?:-of-(?P<name>.+))?" if self.kind in _OVER else ""
         return re.compile(words + over)
 
 
@@ -102,6 +117,14 @@ def set_pace(make: Callable[[int], Pace]) -> Build:
         return replace(beneath, pace=make(number)) if beneath.pace == AT_ONCE else None
 
     return build
+
+
+def delay(seconds: int, beneath: Behaviour | None) -> Behaviour | None:
+    """Put a wait before the first part of an answer that begins at once."""
+    beneath = beneath or OK
+    if beneath.pace.first_seconds:
+        return None
+    return replace(beneath, pace=replace(beneath.pace, first_seconds=seconds))
 
 
 def spoil(make: Callable[[int], Fault]) -> Build:
@@ -134,8 +157,37 @@ def break_off(how: Break) -> Build:
     return build
 
 
+def break_frames(how: Break) -> Build:
+    """Put a break after as many frames as the number says over an answer without fault."""
+    return spoil(lambda after: BreakFrames(how, after))
+
+
+def join(make: Callable[[int], Seam]) -> Build:
+    """Put a way to go on over an answer that has none of its own."""
+
+    def build(number: int, beneath: Behaviour | None) -> Behaviour | None:
+        beneath = beneath or OK
+        if beneath.script.seam != PLAIN:
+            return None
+        return replace(beneath, script=replace(beneath.script, seam=make(number)))
+
+    return build
+
+
+def refuse_prefill(_: int, beneath: Behaviour | None) -> Behaviour | None:
+    """Let an answer refuse to go on from a partial one."""
+    return replace(beneath or OK, refuses_prefill=True)
+
+
 def fail_first(count: int, beneath: Behaviour | None) -> Behaviour | None:
     """Show a fault that all attempts see to the first `count` of them."""
-    if beneath is None or beneath.fault is None or beneath.failures is not None:
+    if beneath is None or beneath.fault is None or beneath.heals:
         return None
     return replace(beneath, failures=count)
+
+
+def fail_for(seconds: int, beneath: Behaviour | None) -> Behaviour | None:
+    """Show a fault that all attempts see for some seconds from the first attempt on."""
+    if beneath is None or beneath.fault is None or beneath.heals:
+        return None
+    return replace(beneath, failing_seconds=seconds)

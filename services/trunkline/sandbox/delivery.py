@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Final, assert_never
 from trunkline.sandbox.face import Document, Voice
 from trunkline.sandbox.faults import (
     Break,
+    BreakFrames,
     BreakOff,
+    Drop,
     Ending,
     Fault,
     Page,
@@ -19,11 +22,15 @@ from trunkline.sandbox.faults import (
     Silence,
     Trouble,
 )
+from trunkline.sandbox.frames import split_frames
 from trunkline.sandbox.outlet import Outlet
 from trunkline.sandbox.speech import Finish, Speech, Utterance
 
 STALL_SECONDS: Final = 600.0
 """Longest silence, before time is scaled; then the connection is closed."""
+
+HANG_UP_SECONDS: Final = 30.0
+"""Silence before a connection is closed in the middle of an answer, before time is scaled."""
 
 LATE_SECONDS: Final = 3.0
 """Wait before what follows a finish reason late, before time is scaled."""
@@ -57,6 +64,10 @@ AT_ONCE: Final = Pace()
 """No waits, one write for each utterance."""
 
 
+class _BrokenOff(Exception):
+    """End a stream that is to have no end."""
+
+
 class Delivery:
     """Deliver one answer through a voice.
 
@@ -66,6 +77,7 @@ class Delivery:
         pace: when its parts are sent.
         fault: how it goes wrong; None when it does not.
         time_scale: factor of every wait.
+        announced_scale: factor of a wait that a refusal asks for.
     """
 
     def __init__(
@@ -76,12 +88,16 @@ class Delivery:
         pace: Pace,
         fault: Fault | None,
         time_scale: float,
+        announced_scale: float,
     ) -> None:
         self._outlet = outlet
         self._voice = voice
         self._pace = pace
         self._fault = fault
         self._time_scale = time_scale
+        self._announced_scale = announced_scale
+        self._sent = 0
+        """The frames sent; counted only where they tell when to break."""
 
     async def deliver(self, speech: Iterator[Speech], *, stream: bool) -> None:
         """Send an answer, as a stream or as one document.
@@ -93,7 +109,13 @@ class Delivery:
         """
         match self._fault:
             case Refuse():
-                raise self._fault.refusal()
+                raise self._fault.refusal(self._announced_scale)
+            case Drop.CUT:
+                await self._outlet.cut()
+                return
+            case Drop.RESET:
+                await self._outlet.reset()
+                return
             case Silence.BEFORE_HEAD:
                 await self._stall()
                 return
@@ -104,7 +126,7 @@ class Delivery:
                 kind = self._voice.stream_type if stream else _JSON_TYPE
                 await self._outlet.answer(Document(200, kind, b""))
                 return
-            case BreakOff() | Ending() | Silence.AFTER_HEAD | None:
+            case BreakOff() | BreakFrames() | Ending() | Silence.AFTER_HEAD | None:
                 pass
             case _:
                 assert_never(self._fault)
@@ -118,25 +140,22 @@ class Delivery:
             await self._stall()
             return
         await self._pause(self._pace.first_seconds)
-        await self._outlet.send(self._voice.open())
-        finish = await self._send_utterances(speech)
-        if finish is not None:
-            await self._send_end(finish)
+        try:
+            await self._send(self._voice.open())
+            await self._send_end(await self._send_utterances(speech))
+        except _BrokenOff:
+            return
 
-    async def _send_utterances(self, speech: Iterator[Speech]) -> Finish | None:
-        """Send the content; return None when the answer was broken off."""
-        broken = self._fault if isinstance(self._fault, BreakOff) else None
+    async def _send_utterances(self, speech: Iterator[Speech]) -> Finish:
+        """Send the content; return what ends it."""
         begun = time.monotonic()
         said = 0
         joined: list[bytes] = []
         for part in speech:
-            ends = isinstance(part, Finish)
-            if broken and (ends or said == broken.after):
-                if not await self._break(broken.how):
-                    return None
-                broken = None
+            if isinstance(self._fault, BreakOff):
+                await self._break_at(self._fault, said, ends=isinstance(part, Finish))
             if isinstance(part, Finish):
-                await self._outlet.send(b"".join(joined))
+                await self._send(b"".join(joined))
                 return part
             if self._pace.joined:
                 joined.append(self._voice.say(part))
@@ -144,9 +163,19 @@ class Delivery:
             # Counted from the first, so that what a write costs does not add up.
             due = begun + said * self._pace.between_seconds * self._time_scale
             await self._pause_until(due)
-            await self._outlet.send(self._voice.say(part))
+            await self._send(self._voice.say(part))
             said += 1
-        return None
+        raise AssertionError("A script ends with what ends it.")
+
+    async def _send(self, data: bytes) -> None:
+        """Send a part of the stream, which may have a frame before which it breaks."""
+        if not isinstance(self._fault, BreakFrames):
+            await self._outlet.send(data)
+            return
+        for frame in split_frames(self._voice.stream_type, data):
+            await self._break_at(self._fault, self._sent)
+            await self._outlet.send(frame)
+            self._sent += 1
 
     async def _send_end(self, finish: Finish) -> None:
         """Send what follows the content; the last part goes out with the end of the body."""
@@ -156,35 +185,63 @@ class Delivery:
         if self._fault is not Ending.NO_FINISH:
             parts.append(voice.finish(finish))
         if self._fault is Ending.LATE_USAGE:
-            await self._outlet.send(parts.pop())
+            await self._send(parts.pop())
             await self._pause(LATE_SECONDS)
         parts.append(voice.count(finish.usage))
         if self._fault is not Ending.NO_DONE:
             parts.append(voice.close())
         *earlier, last = list(filter(None, parts)) or [b""]
         for part in earlier:
-            await self._outlet.send(part)
+            await self._send(part)
+        if isinstance(self._fault, BreakFrames):
+            await self._send(last)
+            await self._break_at(self._fault, self._sent, ends=True)
+            last = b""
         await self._outlet.end(last)
 
-    async def _break(self, how: Break) -> bool:
-        """Break the stream; tell whether it goes on."""
+    async def _break_at(self, fault: BreakOff | BreakFrames, sent: int, ends: bool = False) -> None:
+        """Break the stream if its place has come.
+
+        Args:
+            fault: how, and after how many parts.
+            sent: parts that were sent.
+            ends: no more will come.
+
+        Raises:
+            _BrokenOff: the stream is over.
+        """
+        twice = fault.how is Break.GARBLE_TWICE
+        if sent == fault.after or (ends and sent < fault.after):
+            await self._break(fault.how)
+        if twice and (sent == fault.after + 1 or (ends and sent <= fault.after)):
+            await self._break(fault.how)
+
+    async def _break(self, how: Break) -> None:
+        """Break the stream.
+
+        Raises:
+            _BrokenOff: it is over.
+        """
         match how:
-            case Break.GARBLE:
+            case Break.GARBLE | Break.GARBLE_TWICE:
                 await self._outlet.send(self._voice.garble())
-                return True
+                return
             case Break.CUT:
                 await self._outlet.cut()
             case Break.RESET:
                 await self._outlet.reset()
             case Break.STALL:
                 await self._stall()
+            case Break.HANG_UP:
+                await self._pause(HANG_UP_SECONDS)
+                await self._outlet.cut()
             case Break.END:
                 await self._outlet.end()
             case Break.ERROR:
                 await self._outlet.end(self._voice.fail(_MID_STREAM.refusal()))
             case _:
                 assert_never(how)
-        return False
+        raise _BrokenOff
 
     async def _send_whole(self, speech: Iterator[Speech]) -> None:
         """Send an answer that is not streamed, after the time that streaming it would take.
@@ -201,9 +258,9 @@ class Delivery:
         gaps = max(0, len(utterances) - 1)
         wait = self._pace.first_seconds + gaps * self._pace.between_seconds
         match self._fault:
-            case BreakOff(Break.END, after):
+            case BreakOff(Break.END, after) | BreakFrames(Break.END, after):
                 body = self._voice.whole(utterances[:after], None)
-            case BreakOff(Break.ERROR, _):
+            case BreakOff(Break.ERROR, _) | BreakFrames(Break.ERROR, _):
                 raise _MID_STREAM.refusal()
             case Ending.NO_FINISH:
                 body = self._voice.whole(utterances, None)
@@ -216,16 +273,17 @@ class Delivery:
 
     async def _send_body(self, body: bytes) -> None:
         half = body[: len(body) // 2]
-        broken = isinstance(self._fault, BreakOff) and self._fault.how
-        if broken is Break.GARBLE:
+        broken = isinstance(self._fault, BreakOff | BreakFrames) and self._fault.how
+        if broken in (Break.GARBLE, Break.GARBLE_TWICE):
             await self._outlet.answer(Document(200, _JSON_TYPE, half))
             return
         await self._outlet.begin(200, _JSON_TYPE, length=len(body))
         if self._fault is Silence.AFTER_HEAD:
             await self._stall()
-        elif broken in (Break.CUT, Break.RESET, Break.STALL):
+        elif broken in (Break.CUT, Break.RESET, Break.STALL, Break.HANG_UP):
             await self._outlet.send(half)
-            await self._break(broken)
+            with contextlib.suppress(_BrokenOff):
+                await self._break(broken)
         else:
             await self._outlet.end(body)
 

@@ -48,7 +48,7 @@ class Refusal(Exception):
         message: str,
         *,
         param: str | None = None,
-        retry_after_seconds: int | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.trouble = trouble
@@ -65,9 +65,11 @@ class Refuse:
     message: str
     retry_after_seconds: int | None = None
 
-    def refusal(self) -> Refusal:
-        """Make the refusal to raise."""
-        return Refusal(self.trouble, self.message, retry_after_seconds=self.retry_after_seconds)
+    def refusal(self, scale: float = 1.0) -> Refusal:
+        """Make the refusal to raise; `scale` is a factor of the wait that it asks for."""
+        wait = self.retry_after_seconds
+        scaled = None if wait is None else wait * scale
+        return Refusal(self.trouble, self.message, retry_after_seconds=scaled)
 
 
 class Break(Enum):
@@ -81,15 +83,27 @@ class Break(Enum):
     """The HTTP body ends in order, the answer is not finished."""
     STALL = auto()
     """Nothing more is sent, the connection stays open."""
+    HANG_UP = auto()
+    """Nothing more is sent for 30 seconds, then the connection is closed."""
     GARBLE = auto()
     """One frame holds invalid JSON, then the answer goes on."""
+    GARBLE_TWICE = auto()
+    """The same, and once more after the next part."""
     ERROR = auto()
     """An error object comes inside the stream, then the body ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakOff:
-    """Break an answer after `after` utterances, or at its end when it is shorter."""
+    """Break an answer after `after` utterances, or at the end of its content when it has fewer."""
+
+    how: Break
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakFrames:
+    """Break a stream after `after` frames of any kind, or at its end when it has fewer."""
 
     how: Break
     after: int
@@ -113,6 +127,13 @@ class Page(Enum):
     EMPTY = auto()
 
 
+class Drop(Enum):
+    """Name how a connection ends before a byte of the answer."""
+
+    CUT = auto()
+    RESET = auto()
+
+
 class Silence(Enum):
     """Name how much is sent before nothing more is."""
 
@@ -120,4 +141,4 @@ class Silence(Enum):
     AFTER_HEAD = auto()
 
 
-Fault: TypeAlias = Refuse | BreakOff | Ending | Page | Silence
+Fault: TypeAlias = Refuse | BreakOff | BreakFrames | Ending | Page | Drop | Silence

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
+from trunkline.sandbox.history import History
+
 JsonObject: TypeAlias = Mapping[str, Any]
 
 
@@ -55,9 +57,7 @@ class Prompt:
         stream: whether the answer is asked for as a stream.
         include_usage: whether a stream ends with the usage.
         message_count: how many messages the transcript has, at least 1.
-        last_user_text: text of the last user message; empty when there is none.
-        tool_results: texts of the tool results that end the transcript; empty when it ends
-            otherwise.
+        history: what the transcript says.
         tools: the tools that may be called; a choice by name leaves that one only.
         tool_choice: whether to call. A choice by name is REQUIRED.
         parallel_calls: whether one answer may hold several calls.
@@ -74,8 +74,7 @@ class Prompt:
     stream: bool
     include_usage: bool
     message_count: int
-    last_user_text: str
-    tool_results: tuple[str, ...]
+    history: History
     tools: tuple[Tool, ...]
     tool_choice: ToolChoice
     parallel_calls: bool
@@ -92,10 +91,11 @@ class Prompt:
         """Tell whether the answer has to be a tool call."""
         return bool(self.tools) and self.tool_choice is ToolChoice.REQUIRED
 
-    @property
-    def may_call(self) -> bool:
+    def may_call(self, turns: int) -> bool:
         """Tell whether a script that likes tools should call one now.
 
-        It does not when a tool has just answered: then it talks about the result.
+        Args:
+            turns: in how many turns it calls; then it talks about the last results.
         """
-        return bool(self.tools) and self.tool_choice is ToolChoice.AUTO and not self.tool_results
+        asked = bool(self.tools) and self.tool_choice is ToolChoice.AUTO
+        return asked and self.history.calling_turns < turns

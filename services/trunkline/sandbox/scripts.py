@@ -7,7 +7,6 @@ clock, and it is read lazily, so that a long one costs no memory.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -17,6 +16,7 @@ import msgspec
 
 from trunkline.sandbox.prompt import CallStyle, Prompt, Thoughts, Tool
 from trunkline.sandbox.schemas import fit
+from trunkline.sandbox.seam import PLAIN, Seam, go_on
 from trunkline.sandbox.speech import (
     CallArguments,
     CallOpened,
@@ -30,6 +30,7 @@ from trunkline.sandbox.speech import (
     Utterance,
 )
 from trunkline.sandbox.stops import cut_at_stop
+from trunkline.sandbox.words import split_words
 
 Pieces: TypeAlias = Callable[[Prompt], Iterator[str]]
 """Make the pieces of a text, one for each utterance."""
@@ -67,6 +68,7 @@ UNICODE_PIECES = (
 """What `unicode` says: everything that breaks naive framing, NUL and lone surrogates excepted."""
 
 _THOUGHTS = "The user asks something; it is simple, so a fixed answer will do."
+_PREFACE = "Let me look that up before I answer."
 _REFUSAL = "I am sorry, but this sandbox model refuses every request that it is given."
 _FRAGMENT_CHARS = 6
 _BIG_FRAGMENT_CHARS = 512
@@ -83,12 +85,18 @@ class Script:
         thinks: whether reasoning comes first.
         refuses: whether the text is a refusal; then no tool is called and no schema obeyed.
         calls: its tool calls; None for a script that calls only when it must.
+        calling_turns: in how many turns in a row it calls, before it talks about the results.
+        preface: text before the calls.
+        seam: how it goes on from a partial answer.
     """
 
     text: Pieces
     thinks: bool = False
     refuses: bool = False
     calls: Calls | None = None
+    calling_turns: int = 1
+    preface: Pieces | None = None
+    seam: Seam = PLAIN
 
 
 def perform(script: Script, prompt: Prompt) -> Iterator[Speech]:
@@ -124,10 +132,13 @@ def _compose(script: Script, prompt: Prompt) -> Generator[Utterance, None, str |
         return None
     if script.thinks and prompt.thoughts is not Thoughts.OFF:
         yield from map(Reasoning, split_words(_THOUGHTS))
-    if prompt.must_call or (script.calls and prompt.may_call):
+    if prompt.must_call or (script.calls and prompt.may_call(script.calling_turns)):
+        if script.preface:
+            yield from map(Text, script.preface(prompt))
         yield from (script.calls or call_first)(prompt)
         return None
-    return (yield from _say_text(cut_at_stop(_text_pieces(script, prompt), prompt.stops)))
+    pieces = go_on(lambda: _text_pieces(script, prompt), prompt.history, script.seam)
+    return (yield from _say_text(cut_at_stop(pieces, prompt.stops)))
 
 
 def _say_text(
@@ -145,14 +156,9 @@ def _say_text(
 def _text_pieces(script: Script, prompt: Prompt) -> Iterator[str]:
     if prompt.schema is not None:
         return say_json(prompt)
-    if script.calls and prompt.tool_results:
-        return split_words("The tool answered: " + " ".join(prompt.tool_results))
+    if script.calls and prompt.history.tool_results:
+        return split_words("The tool answered: " + " ".join(prompt.history.tool_results))
     return script.text(prompt)
-
-
-def split_words(text: str) -> Iterator[str]:
-    """Split a text into words, each with the space before it; joined they are the text."""
-    return (match[0] for match in re.finditer(r"\s*\S+|\s+\Z", text))
 
 
 def say_words(count: int) -> Pieces:
@@ -163,9 +169,20 @@ def say_words(count: int) -> Pieces:
     )
 
 
+def say_twice(_: Prompt) -> Iterator[str]:
+    """Say each word of `ok` twice, so that a seam may truly repeat a word."""
+    words = (word for word in OK_TEXT.split() for _ in range(2))
+    return (f" {word}" if index else word for index, word in enumerate(words))
+
+
+def say_preface(_: Prompt) -> Iterator[str]:
+    """Say what comes before a call."""
+    return split_words(_PREFACE)
+
+
 def say_echo(prompt: Prompt) -> Iterator[str]:
     """Repeat the last user text, word by word."""
-    return split_words(prompt.last_user_text)
+    return split_words(prompt.history.last_user_text)
 
 
 def say_unicode(_: Prompt) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final
 
 from trunkline.sandbox import keys
+from trunkline.sandbox.attempts import Attempts
 from trunkline.sandbox.behaviours import Behaviour
 from trunkline.sandbox.connection import Connection
 from trunkline.sandbox.delivery import Delivery
@@ -20,10 +21,9 @@ from trunkline.sandbox.outlet import Outlet
 from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.request import Bounds, Request
 from trunkline.sandbox.scripts import perform
-from trunkline.sandbox.sightings import Sighting, Sightings
+from trunkline.sandbox.sightings import Sighting, Sightings, Veiled
 
 _STOP_SECONDS: Final = 5.0
-_MAX_COUNTERS: Final = 10_000
 _RESET_PATH: Final = "/sandbox/attempts"
 
 
@@ -32,17 +32,18 @@ class Sandbox:
 
     OpenAI Chat Completions is under `/v1`, Anthropic Messages under `/anthropic/v1`, Gemini under
     `/google/v1beta` (and `/google/v1`), Ollama under `/ollama`. `DELETE /sandbox/attempts` forgets
-    the attempts that `once-…` and `fail-K-…` count, for each face apart.
+    the attempts that `once-…`, `fail-K-…` and `for-S-…` count, for each face apart.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 for a free one.
         api_key: the key that is accepted, not empty.
-        time_scale: factor of every pause, at least 0. It changes no wait that is only announced
-            (`retry-after`) and no bound.
+        time_scale: factor of every pause, at least 0. It changes no bound.
+        announced_scale: factor of every wait that is only announced (`retry-after`), at least 0.
+        aliases: further names of models, and what each one stands for.
 
     Raises:
-        ValueError: the key is empty or the factor negative.
+        ValueError: the key is empty or a factor negative.
     """
 
     REVOKED_KEY: ClassVar[str] = keys.REVOKED_KEY
@@ -64,10 +65,12 @@ class Sandbox:
         port: int = 0,
         api_key: str = "sandbox-key",
         time_scale: float = 1.0,
+        announced_scale: float = 1.0,
+        aliases: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         if not api_key:
             raise ValueError("The sandbox needs an API key that is not empty.")
-        if time_scale < 0:
+        if min(time_scale, announced_scale) < 0:
             raise ValueError("The sandbox's time scale cannot be negative.")
         self.api_key = api_key
         """The accepted key."""
@@ -80,10 +83,12 @@ class Sandbox:
         self._host = host
         self._port = port
         self._time_scale = time_scale
+        self._announced_scale = announced_scale
+        self._aliases = dict(aliases)
         self._server: asyncio.Server | None = None
         self._open = False
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._attempts: Counter[tuple[str, str, str]] = Counter()
+        self._attempts = Attempts(time_scale)
 
     async def start(self) -> None:
         """Listen.
@@ -127,7 +132,7 @@ class Sandbox:
         await self.stop()
 
     def reset_attempts(self) -> None:
-        """Forget the attempts that `once-…` and `fail-K-…` count."""
+        """Forget the attempts that `once-…`, `fail-K-…` and `for-S-…` count."""
         self._attempts.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,6 +164,8 @@ class Sandbox:
         body = sighting.body if route else None
         if route:
             sighting.model = face.model(route, body)
+            sighting.face = face.name
+            sighting.key = Veiled(face.key(head))
         self.seen.record(sighting)
         occasion = Occasion(outlet.request_id, route, sighting.model)
         try:
@@ -169,7 +176,7 @@ class Sandbox:
             else:
                 keys.admit(face.key(head), self.api_key, route.operation, keyless=face.keyless)
                 face.check(head)
-                await self._perform(face, head, route, occasion, body, outlet)
+                await self._perform(face, head, route, occasion, sighting, body, outlet)
         except Refusal as refusal:
             await outlet.answer(face.refuse(refusal, occasion))
 
@@ -189,6 +196,7 @@ class Sandbox:
         head: Head,
         route: Route,
         occasion: Occasion,
+        sighting: Sighting,
         body: object,
         outlet: Outlet,
     ) -> None:
@@ -196,44 +204,66 @@ class Sandbox:
         name = occasion.model or ""
         match route.operation:
             case Operation.LIST_MODELS:
-                cards = [_describe(name) for name in list_names()]
+                cards = [
+                    self._describe(name) for name in dict.fromkeys((*list_names(), *self._aliases))
+                ]
                 await outlet.answer(face.list_models(head, cards))
             case Operation.SHOW_MODEL:
-                await outlet.answer(face.show_model(_describe(name)))
+                await outlet.answer(face.show_model(self._describe(name)))
             case Operation.CHAT:
                 asked = face.read(head, route, body)
                 if isinstance(asked, Document):
-                    _find(name)
+                    self._find(name)
                     await outlet.answer(asked)
                     return
+                sighting.prefill = asked.history.prefill
                 await self._chat(face, asked, occasion, face.key(head), outlet)
 
     async def _chat(
         self, face: Face, prompt: Prompt, occasion: Occasion, key: str, outlet: Outlet
     ) -> None:
-        found = _find(prompt.model)
+        found = self._find(prompt.model)
         if prompt.demands_thinking and not found.script.thinks:
             raise Refusal(Trouble.NO_THINKING, f'"{prompt.model}" does not support thinking')
-        behaviour = self._count(found, face.name, prompt.model, key)
+        behaviour = self._attempts.meet(found, (face.name, prompt.model, key), time.monotonic())
+        if behaviour.refuses_prefill and prompt.history.prefill is not None:
+            raise Refusal(
+                Trouble.INVALID_REQUEST,
+                "This model does not take a transcript that ends with an assistant message.",
+                param="messages",
+            )
         delivery = Delivery(
             outlet,
             face.voice(prompt, occasion),
             pace=behaviour.pace,
             fault=behaviour.fault,
             time_scale=self._time_scale,
+            announced_scale=self._announced_scale,
         )
         await delivery.deliver(perform(behaviour.script, prompt), stream=prompt.stream)
 
-    def _count(self, behaviour: Behaviour, face: str, model: str, key: str) -> Behaviour:
-        """Count an attempt through a face; return the behaviour that it meets."""
-        if behaviour.failures is None:
-            return behaviour
-        if len(self._attempts) >= _MAX_COUNTERS:
-            # Far more than a test names: forgetting some would not be less surprising.
-            self._attempts.clear()
-        attempt = face, model, key
-        self._attempts[attempt] += 1
-        return behaviour if self._attempts[attempt] <= behaviour.failures else behaviour.heal()
+    def _find(self, name: str) -> Behaviour:
+        """Return what a model does.
+
+        Raises:
+            Refusal: there is no such model.
+        """
+        behaviour = find(self._aliases.get(name, name))
+        if behaviour is None:
+            raise Refusal(
+                Trouble.MODEL_NOT_FOUND,
+                f"The model '{name[:200]}' does not exist or you do not have access to it.",
+                param="model",
+            )
+        return behaviour
+
+    def _describe(self, name: str) -> ModelCard:
+        """Describe a model for a list.
+
+        Raises:
+            Refusal: there is no such model.
+        """
+        return ModelCard(name, self._find(name).script.thinks)
 
 
 async def serve(
@@ -259,28 +289,3 @@ async def serve(
     async with Sandbox(host=host, port=port, api_key=api_key, time_scale=time_scale) as sandbox:
         ready(sandbox)
         await asyncio.Event().wait()
-
-
-def _find(name: str) -> Behaviour:
-    """Return what a model does.
-
-    Raises:
-        Refusal: there is no such model.
-    """
-    behaviour = find(name)
-    if behaviour is None:
-        raise Refusal(
-            Trouble.MODEL_NOT_FOUND,
-            f"The model '{name[:200]}' does not exist or you do not have access to it.",
-            param="model",
-        )
-    return behaviour
-
-
-def _describe(name: str) -> ModelCard:
-    """Describe a model for a list.
-
-    Raises:
-        Refusal: there is no such model.
-    """
-    return ModelCard(name, _find(name).script.thinks)

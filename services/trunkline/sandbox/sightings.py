@@ -57,6 +57,10 @@ class Sighting:
             may be a secret is veiled.
         raw_body: the body's bytes, transfer coding removed.
         model: the model asked for; None when the request names none.
+        face: the format's name; empty when the path is of none.
+        key: the API key, veiled; empty when there was none.
+        prefill: the text of the assistant's message that ends the transcript of a chat; None when
+            it ends otherwise, or was not read.
         started_at: when the request was complete, in seconds of `time.monotonic`.
         ended_at: when its answer ended, on the same clock; None while it is open.
         state: how far the answer has come.
@@ -65,10 +69,13 @@ class Sighting:
     __slots__ = (
         "_ended",
         "ended_at",
+        "face",
         "headers",
+        "key",
         "method",
         "model",
         "path",
+        "prefill",
         "raw_body",
         "started_at",
         "state",
@@ -82,6 +89,9 @@ class Sighting:
         ]
         self.raw_body = raw_body
         self.model: str | None = None
+        self.face = ""
+        self.key: str = Veiled()
+        self.prefill: str | None = None
         self.started_at = time.monotonic()
         self.ended_at: float | None = None
         self.state = State.OPEN
@@ -150,9 +160,18 @@ class Sightings:
         """
         return self._kept[index]
 
-    def of_model(self, model: str) -> list[Sighting]:
-        """Return the kept requests that named a model, oldest first."""
-        return [sighting for sighting in self._kept if sighting.model == model]
+    def of_model(self, model: str, key: str | None = None) -> list[Sighting]:
+        """Return the kept requests that named a model, oldest first.
+
+        Args:
+            model: as it was named.
+            key: only those with this API key; None: with any.
+        """
+        return [
+            sighting
+            for sighting in self._kept
+            if sighting.model == model and key in (None, sighting.key)
+        ]
 
     def clear(self) -> None:
         """Forget all requests."""

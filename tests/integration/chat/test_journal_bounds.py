@@ -53,7 +53,7 @@ async def endless(
 async def test_reader_that_does_not_read_makes_the_provider_wait() -> None:
     """What nobody takes is bounded, other runs are not slowed, and reading lets it go on."""
     async with (
-        Deployment(journal_run_bytes=256 * KIB) as deployment,
+        Deployment(default_durability="memory", journal_run_bytes=256 * KIB) as deployment,
         endless(deployment, "endless") as other,
     ):
         question = ask("endless/crude", disconnect=leaving(0.1))
@@ -107,7 +107,7 @@ async def test_run_without_a_reader_waits_at_the_same_bound(deployment: Deployme
 
 async def test_taken_events_are_kept_up_to_the_bound_of_a_run() -> None:
     """A reader that keeps up has the rest trimmed behind it; the answer stays whole."""
-    async with Deployment(journal_run_bytes=64 * KIB) as deployment:
+    async with Deployment(default_durability="memory", journal_run_bytes=64 * KIB) as deployment:
         text = "z" * (2 * MIB)
         call = stream(deployment.channel, "StreamChat", ask("sandbox/echo", text), deployment.admin)
         run_id = run_id_of(await call.initial_metadata())
@@ -125,7 +125,7 @@ async def test_taken_events_are_kept_up_to_the_bound_of_a_run() -> None:
 async def test_reader_that_falls_too_far_behind_is_told() -> None:
     """Of two readers one keeps up; what the other missed is gone, and it learns the bounds."""
     async with (
-        Deployment(journal_run_bytes=64 * KIB) as deployment,
+        Deployment(default_durability="memory", journal_run_bytes=64 * KIB) as deployment,
         endless(deployment, "long", 24),
     ):
         question = ask("long/crude")
@@ -145,7 +145,7 @@ async def test_reader_that_falls_too_far_behind_is_told() -> None:
 
 async def test_ended_runs_go_first_when_all_journals_are_too_large() -> None:
     """Over the bound of all runs the one that ended first is forgotten, answer and all."""
-    async with Deployment(journal_total_bytes=MIB) as deployment:
+    async with Deployment(default_durability="memory", journal_total_bytes=MIB) as deployment:
         live = await begin(deployment, "stall-after-20")
         ended = [
             (

@@ -10,7 +10,7 @@ from trunkline.inference.v1 import run_pb2
 
 async def test_the_oldest_ended_runs_go_first() -> None:
     """Of four runs the last two are kept, where two is the most."""
-    async with Deployment(max_kept_runs=2) as deployment:
+    async with Deployment(default_durability="memory", max_kept_runs=2) as deployment:
         ids = [
             (await deployment.inference.Chat(ask("sandbox/ok"), metadata=deployment.admin)).run_id
             for _ in range(4)

@@ -161,7 +161,7 @@ async def test_second_process_on_one_directory_does_no_harm() -> None:
 
 async def test_stop_waits_for_runs_and_begins_none() -> None:
     """A run that ends within the grace comes to its end; who asks meanwhile is refused."""
-    async with Deployment() as deployment:
+    async with Deployment(default_durability="memory") as deployment:
         begun = await begin(deployment, "tokens-20-per-second")
         reader = asyncio.create_task(read(begun.call))
         stopping = asyncio.create_task(deployment.suite.stop(10))
@@ -186,7 +186,7 @@ async def test_stop_waits_for_runs_and_begins_none() -> None:
 
 async def test_run_that_outlasts_the_grace_is_ended_for_its_readers() -> None:
     """Beyond the grace a run's readers get its id and may ask again at once."""
-    async with Deployment() as deployment:
+    async with Deployment(default_durability="memory") as deployment:
         begun = await begin(deployment)
         reader = asyncio.create_task(read(begun.call))
         await deployment.suite.stop(0.2)

@@ -75,7 +75,9 @@ async def test_resume_beyond_the_last_event_is_refused(deployment: Deployment, m
 
 async def test_resume_from_what_was_trimmed_names_the_bounds() -> None:
     """Events that are kept no more are out of range, and what is kept can still be read."""
-    async with Deployment(journal_run_bytes=4096, journal_untaken_bytes=2048) as deployment:
+    async with Deployment(
+        default_durability="memory", journal_run_bytes=4096, journal_untaken_bytes=2048
+    ) as deployment:
         metadata = deployment.admin
         call = stream(deployment.channel, "StreamChat", ask("sandbox/long-1000"), metadata)
         run_id = run_id_of(await call.initial_metadata())
@@ -99,6 +101,11 @@ async def test_readers_at_the_same_time_get_the_same(deployment: Deployment) -> 
     question = _question("tokens-50-per-second-of-reason")
     call = stream(deployment.channel, "StreamChat", question, metadata)
     run_id = run_id_of(await call.initial_metadata())
+
+    async def has_begun() -> bool:
+        return (await deployment.run(run_id)).last_sequence > 0
+
+    await eventually(has_begun)
     first, *others = await asyncio.gather(
         read(call), *(resume(deployment, run_id, after, metadata=metadata) for after in (0, 1, 0))
     )

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from trunkline.inference.following import follow
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.settings import InferenceSettings
@@ -66,7 +67,7 @@ async def test_unread_runs_share_what_there_is(count: int, each: int) -> None:
     await _settle()
     for run in begun:
         assert each < run.journal.size <= each + ON_TOP
-        assert run.fold.size <= run.journal.size
+        assert run.progress.fold.size <= run.journal.size
     await runs.drain(0.0)
 
 
@@ -145,7 +146,7 @@ async def test_ended_runs_whose_readers_stand_still_are_forgotten_last() -> None
     assert forgotten == begun[: len(forgotten)]
     assert 0 < len(forgotten) < len(begun)
     with pytest.raises(OutOfRange) as caught:
-        await anext(begun[0].follow(1))
+        await anext(follow(begun[0], 1))
     assert caught.value.reason == "EVENTS_TRIMMED"
     await runs.drain(0.0)
 

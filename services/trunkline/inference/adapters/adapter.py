@@ -25,6 +25,7 @@ class Target:
         base_url: address without trailing slash, such as `https://api.openai.com/v1`.
         headers: further headers for every request, none of them secret.
         secret: what authenticates; an empty message for a provider without a key.
+        credential_id: the key's, `cred_…`; empty for a provider without one, and for a probe.
         first_party: the address is the vendor's own and not one that imitates it;
             decides between `max_completion_tokens` and `max_tokens`, and the like.
     """
@@ -36,6 +37,7 @@ class Target:
     secret: provider_pb2.ProviderSecret = field(
         default_factory=provider_pb2.ProviderSecret, repr=False
     )
+    credential_id: str = ""
     first_party: bool = False
 
 

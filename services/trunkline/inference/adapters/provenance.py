@@ -13,19 +13,23 @@ def issuer_at(target: Target, vendor: str) -> message_pb2.Provenance:
         target: who answers.
         vendor: whose format it is, such as `anthropic`.
     """
-    return message_pb2.Provenance(vendor=vendor, model=target.model, provider=target.provider)
+    return message_pb2.Provenance(
+        vendor=vendor,
+        model=target.model,
+        provider=target.provider,
+        credential_id=target.credential_id,
+    )
 
 
 def is_issuer(target: Target, vendor: str, issuer: message_pb2.Provenance) -> bool:
     """Tell whether a target is the one who issued something.
 
     The model must be the same: to another one of the vendor a signature is worth nothing or
-    is an error. A value without a provider is not bound to one; a value that is bound to a
-    credential is never known to be the target's, who does not know which one is used.
+    is an error. A value without a provider or without a credential is not bound to one.
     """
     return (
         issuer.vendor == vendor
         and issuer.model == target.model
         and issuer.provider in ("", target.provider)
-        and not issuer.credential_id
+        and issuer.credential_id in ("", target.credential_id)
     )

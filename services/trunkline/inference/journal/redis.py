@@ -17,6 +17,7 @@ from trunkline.inference.journal.redis_records import read_record, read_segment,
 from trunkline.inference.journal.redis_url import read_redis_url
 from trunkline.inference.journal.redis_wakes import RedisWakes
 from trunkline.inference.journal.store import (
+    ID_SKEW_NS,
     MAX_TAKEOVERS,
     VERSION,
     Append,
@@ -54,15 +55,13 @@ _APPENDED: Final = (Appended.DONE, Appended.SUPERSEDED, Appended.ENDED, Appended
 _REFUSED: Final = (Refusal.OWNED, Refusal.ENDED, Refusal.EXHAUSTED, Refusal.NEWER)
 
 # A script holds up everybody else: it takes only so much at a time.
-_APPENDED_AT_ONCE: Final = 100
+_APPENDED_AT_ONCE: Final = 256
 _LOOKED_AT_AT_ONCE: Final = 500
 _TRIMMED_AT_ONCE: Final = 20
 _MS: Final = 1_000
 # How long a run that nobody trims outlives its time, and a process that owns nothing its lease.
 _LEFT_FOR_MS: Final = 3600 * _MS
 _FORGET_AFTER_MS: Final = 24 * 3600 * _MS
-# Ids sort by their makers' clocks, which agree no better than this.
-_SKEW_NS: Final = 60 * 1_000_000_000
 
 
 class RedisStore:
@@ -212,7 +211,7 @@ class RedisStore:
             records = [read_record(record) for record in some]
             found += [record for record in records if record.created_ns >= query.since_ns]
             before = last.decode()
-            is_past = any(each.created_ns < query.since_ns - _SKEW_NS for each in records)
+            is_past = any(each.created_ns < query.since_ns - ID_SKEW_NS for each in records)
             if not before or is_past or len(found) >= query.limit:
                 return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import ssl
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -70,6 +72,12 @@ class RedisLine:
             JournalUnavailable: it does not answer.
             DatabaseError: it does not let us in, or is of a kind that cannot be used.
         """
+        for path in filter(None, (self._target.roots, self._target.certificate, self._target.key)):
+            if not os.access(path, os.R_OK):
+                raise DatabaseError(
+                    f"The file {path}, which TRUNKLINE_JOURNAL_URL names, cannot be read.",
+                    "Mend the path or the file's rights.",
+                )
         self._client = Redis(connection_pool=_make_pool(self._target, self._wait_s))
         try:
             async with asyncio.timeout(self._wait_s):
@@ -83,6 +91,11 @@ class RedisLine:
             ) from None
         except (RedisError, OSError, TimeoutError) as error:
             await self.close()
+            if _is_of_tls(error):
+                raise DatabaseError(
+                    f"The connection to Redis at {self._target.place} cannot be protected.",
+                    "Give Redis a certificate that ssl_ca_certs vouches for, for that host.",
+                ) from error
             self._outage.begin(type(error).__name__)
             raise JournalUnavailable from None
         try:
@@ -163,6 +176,15 @@ class RedisLine:
         policy = str(about.get("maxmemory_policy", ""))
         if policy.startswith("allkeys"):
             get_logger("trunkline.journal").warning("journal_may_be_evicted", policy=policy)
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Tell whether an error, or what it came from, is one of TLS."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _make_pool(target: RedisTarget, wait_s: float) -> BlockingConnectionPool:

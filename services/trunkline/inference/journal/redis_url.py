@@ -67,6 +67,9 @@ def read_redis_url(text: str) -> RedisTarget:
             why, and never repeats any of it.
     """
     text = text.strip()
+    # An unwritten one would cut a password in two, and name half of it elsewhere.
+    if "#" in text:
+        raise ValueError("it has a `#`; special characters of a password are written with %")
     try:
         parts = urlsplit(text)
         given = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
@@ -78,9 +81,6 @@ def read_redis_url(text: str) -> RedisTarget:
         ) from None
     if parts.scheme not in (_PLAIN, _TLS, _SOCKET):
         raise ValueError("it does not begin with rediss://, redis:// or unix://")
-    # An unwritten `#` would cut a password in two, and name half of it elsewhere.
-    if "#" in text:
-        raise ValueError("it has a `#`; special characters of a password are written with %")
     if not given.keys() <= set(_PARAMETERS):
         raise ValueError(f"its query holds something else than {', '.join(_PARAMETERS)}")
     is_socket = parts.scheme == _SOCKET

@@ -25,7 +25,6 @@ _PROBE_S: Final = 5.0
 _BACKOFF_S: Final = (0.05, 1.0)
 
 _MARKS: Final = load_script("marks")
-_TAKE_NOTICES: Final = load_script("take_notices")
 
 
 class RedisWakes:
@@ -146,10 +145,15 @@ class RedisWakes:
 
     async def _look_at_notices(self) -> None:
         """Wake for what was left for the processes here."""
-        if self._processes:
-            processes = tuple(self._processes)
-            taken = await self._line.run(_TAKE_NOTICES, self._prefix, *processes)
-            self._wake(run_id.decode() for run_id in taken)
+        for process_id in tuple(self._processes):
+            notices = f"{self._prefix}notices:{process_id}"
+            taken = await self._line.ask("SMEMBERS", notices)
+            if taken:
+                # Before the call: what is put from now on leaves a notice of its own. Where the
+                # answer is lost they may be gone all the same.
+                with contextlib.suppress(JournalUnavailable):
+                    await self._line.ask("SREM", notices, *taken)
+                self._wake(run_id.decode() for run_id in taken)
 
     async def _look_at_followed(self) -> None:
         """Wake for runs that changed without a word."""

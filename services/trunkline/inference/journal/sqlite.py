@@ -121,7 +121,7 @@ class SqliteStore:
     async def create(self, run: NewRun) -> RunRecord | None:
         """Write a run that begins; return the one that is there instead."""
         found = await self._write(lambda db, now: sqlite_writes.create(db, now, run))
-        if found is None:
+        if found is None or found.run_id == run.run_id:
             self._wakes.own(run.run_id)
         return found
 

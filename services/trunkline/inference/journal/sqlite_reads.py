@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from trunkline.inference.journal.store import RunQuery, RunRecord, Segment
+from trunkline.inference.journal.store import ID_SKEW_NS, RunQuery, RunRecord, Segment
 from trunkline.inference.terms import Owner
 from trunkline.inference.v1 import run_pb2
 
@@ -95,7 +95,7 @@ def abandoned(
 
 def list_runs(connection: sqlite3.Connection, now_ns: int, query: RunQuery) -> list[RunRecord]:
     """Return runs, newest first."""
-    where = ["r.created_ns >= :since"]
+    where = ["true"]
     if query.principal:
         where.append("r.principal = :principal")
     if query.on_behalf_of is not None:
@@ -107,18 +107,24 @@ def list_runs(connection: sqlite3.Connection, now_ns: int, query: RunQuery) -> l
         if query.state not in _ENDED_STATES:
             where.append("r.ended_ns = 0")
     rows = connection.execute(
-        f"{_LISTED} WHERE {' AND '.join(where)} ORDER BY r.run_id DESC LIMIT :limit",
+        f"{_LISTED} WHERE {' AND '.join(where)} ORDER BY r.run_id DESC",
         {
             "now": now_ns,
-            "since": query.since_ns,
             "principal": query.principal,
             "on_behalf_of": query.on_behalf_of,
             "before": query.before,
             "state": query.state,
-            "limit": query.limit,
         },
     )
-    return [_record(row) for row in rows]
+    found: list[RunRecord] = []
+    for record in map(_record, rows):
+        # Ids sort by time: what comes after one that is too old is older still.
+        if record.created_ns < query.since_ns - ID_SKEW_NS or len(found) == query.limit:
+            break
+        if record.created_ns >= query.since_ns:
+            found.append(record)
+    rows.close()
+    return found
 
 
 def unledgered(connection: sqlite3.Connection, now_ns: int, limit: int) -> list[RunRecord]:

@@ -117,12 +117,14 @@ class SqliteWakes:
             processes = tuple(self._processes)
             taken = await self._reader.run(partial(sqlite_reads.notices, process_ids=processes))
             if taken:
-                # Before the call: what is put from now on leaves a notice of its own.
-                await self._writer.run(
-                    lambda connection: sqlite_writes.transact(
-                        connection, partial(sqlite_writes.take_notices, connection, taken)
+                # Before the call: what is put from now on leaves a notice of its own. Where the
+                # answer is lost they may be gone all the same.
+                with contextlib.suppress(JournalUnavailable):
+                    await self._writer.run(
+                        lambda connection: sqlite_writes.transact(
+                            connection, partial(sqlite_writes.take_notices, connection, taken)
+                        )
                     )
-                )
                 changed.update(run_id for _, run_id in taken)
         # Only now: what failed before is looked for again.
         self._version = version

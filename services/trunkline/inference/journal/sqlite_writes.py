@@ -114,17 +114,18 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
     if ended_ns:
         return Appended.ENDED
     end = entry.end
-    if entry.epoch:
-        if epoch != entry.epoch:
-            return Appended.SUPERSEDED
+    if entry.epoch and epoch != entry.epoch:
+        return Appended.SUPERSEDED
+    holds_events = bool(entry.epoch and entry.first)
+    if holds_events:
         if last == entry.last and _is_written(connection, run, segments, entry):
             return Appended.DONE
         if last != entry.first - 1:
             return Appended.SUPERSEDED
     if end is not None and _is_read(connection, now_ns, run, read_ns, end):
         return Appended.READ
-    if entry.epoch:
-        last = entry.last
+    if holds_events:
+        last, state = entry.last, entry.state or state
         if entry.data:
             segments += 1
             # One without events lies before those that follow it.
@@ -136,7 +137,7 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
     if end is None:
         connection.execute(
             "UPDATE run SET last_sequence = ?, segments = ?, state = ? WHERE id = ?",
-            (last, segments, entry.state or state, run),
+            (last, segments, state, run),
         )
         return Appended.DONE
     connection.execute(
@@ -188,7 +189,7 @@ def claim(
         if found.version > VERSION:
             return Refusal.NEWER
         if not _is_retired(connection, found.process_id):
-            if takeovers > MAX_TAKEOVERS:
+            if takeovers >= MAX_TAKEOVERS:
                 return Refusal.EXHAUSTED
             takeovers += 1
     connection.execute(

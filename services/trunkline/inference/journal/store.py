@@ -24,6 +24,9 @@ VERSION = 1
 
 MAX_TAKEOVERS = 3
 
+ID_SKEW_NS = 60 * 1_000_000_000
+"""How well the clocks agree by which run ids sort; a list of late runs ends there."""
+
 
 class JournalUnavailable(Exception):
     """The store does not answer, or not in time."""
@@ -133,10 +136,10 @@ class Append:
     Attributes:
         run_id: whose.
         epoch: that the writer believes to be current; 0: whatever it is, for an `end`
-            that somebody else than the owner writes; `first`, `last` and `data` mean
-            nothing then.
+            that somebody else than the owner writes.
         first, last: sequences of the first and last event; `last` is one less than `first`
-            when there is none.
+            when there is none. A `first` of 0, or an epoch of 0: whatever the last sequence
+            is, for an `end` alone; there are no events and no segment then.
         data: the segment, sealed; empty: there is none.
         state: RUNNING or WAITING, when it changes; None: as it is.
         end: the run ends with it; None: it goes on.

@@ -24,9 +24,10 @@ from trunkline.inference.adapters.anthropic.turns import (
     Turns,
     is_kind,
 )
-from trunkline.inference.adapters.call_ids import wire_id
+from trunkline.inference.adapters.call_ids import CallIds, IdForm
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.provenance import is_issuer
+from trunkline.inference.adapters.tool_names import PLAIN
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.arguments import is_object
 from trunkline.inference.v1 import message_pb2
@@ -34,14 +35,10 @@ from trunkline.inference.v1 import message_pb2
 VENDOR: Final = "anthropic"
 """Whose signatures and blocks these are."""
 
-MAX_NAME: Final = 64
-"""The longest name of a tool, in characters."""
-
 _TAIL: Final = 200
 
 # No length is documented; this one is known to be taken.
-_WIRE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NO_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+_IDS: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,64}"))
 
 _LATER_SYSTEM: Final = "The provider takes instructions at the start only; the user says it."
 _NO_REFUSALS: Final = "The provider knows no refusals; it is sent as text."
@@ -50,7 +47,6 @@ _OTHERS_THOUGHTS: Final = "The provider takes back thoughts that this model has 
 _OTHERS_PARTS: Final = "The block belongs to somebody else."
 _NO_MARK: Final = "The provider takes no cache mark here."
 _MARK_AROUND: Final = "The provider takes cache marks on whole results only; it is put there."
-_OTHER_NAME: Final = "The provider takes letters, digits, `_` and `-` in names, 64 at most."
 _NO_PREFILL: Final = "The model takes no text to be continued; it is asked in words to go on."
 _NO_BLANK_END: Final = "The provider takes no blanks at the end of a text to be continued."
 
@@ -120,12 +116,13 @@ class _Translation:
         called: names of tools, in the order of their first calls.
     """
 
-    __slots__ = ("_losses", "_marks", "_target", "called", "system", "turns")
+    __slots__ = ("_ids", "_losses", "_marks", "_target", "called", "system", "turns")
 
     def __init__(self, target: Target, marks: Marks, losses: Losses) -> None:
         self._target = target
         self._marks = marks
         self._losses = losses
+        self._ids = CallIds(_IDS)
         self.system: list[Json] = []
         self.turns = Turns(losses)
         self.called: dict[str, None] = {}
@@ -213,10 +210,10 @@ class _Translation:
 
     def _call(self, turn: Turn, path: str, call: message_pb2.ToolCall) -> Json:
         """Translate a call; its arguments stay the text that they are."""
-        name = _NO_NAME.sub("_", call.name)[:MAX_NAME]
+        name = PLAIN.wire(call.name)
         if name != call.name:
-            self._losses.translated(f"{path}.tool_call.name", _OTHER_NAME)
-        call_id = wire_id(call.id, _WIRE_ID)
+            self._losses.translated(f"{path}.tool_call.name", PLAIN.reason)
+        call_id = self._ids.wire(call.id)
         turn.calls.append((call_id, f"{path}.tool_call"))
         self.called.setdefault(name)
         arguments = msgspec.Raw((call.arguments or "{}").encode())
@@ -225,7 +222,7 @@ class _Translation:
     def _answer(self, path: str, part: message_pb2.Part) -> None:
         """Translate a result."""
         result = part.tool_result
-        call_id = wire_id(result.call_id, _WIRE_ID)
+        call_id = self._ids.wire(result.call_id)
         answer: Json = {"type": "tool_result", "tool_use_id": call_id}
         blocks: list[Block] = []
         for inner, piece in enumerate(result.content[:]):

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from trunkline.inference.adapters.losses import Losses
+from trunkline.inference.adapters.pairing import NO_RESULT
 from trunkline.inference.adapters.values import Json
 
 Block: TypeAlias = Json | msgspec.Raw
@@ -24,8 +25,6 @@ ASSISTANT: Final = "assistant"
 
 NO_WORDS: Final = "."
 """What the user says where something must be said and there is nothing."""
-
-_NO_RESULT: Final = "No result came."
 
 _MOVED: Final = "The provider wants results right after their call; it is moved there."
 _UNANSWERED: Final = "The provider wants every call answered; a failure is sent for its result."
@@ -136,7 +135,7 @@ class Turns:
                     {
                         "type": "tool_result",
                         "tool_use_id": call_id,
-                        "content": _NO_RESULT,
+                        "content": NO_RESULT,
                         "is_error": True,
                     }
                 )

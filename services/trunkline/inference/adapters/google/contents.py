@@ -25,6 +25,8 @@ from trunkline.inference.adapters.google.parts import (
     unanswered_part,
 )
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
+from trunkline.inference.adapters.pairing import Pairing
+from trunkline.inference.adapters.partial import GO_ON, NO_PREFILL
 from trunkline.inference.adapters.provenance import is_issuer
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.arguments import is_object
@@ -36,16 +38,12 @@ NO_SIGNATURE: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 Base64 of the words that https://ai.google.dev/gemini-api/docs/thought-signatures gives."""
 
 _NOTHING_SAID: Final = "."
-_GO_ON: Final = "Go on exactly where your answer breaks off, and repeat nothing of it."
 
 _LATE_SYSTEM: Final = "Gemini takes instructions at the start; it is sent in a turn of the user."
 _STARTS_WITH_USER: Final = "The first turn must be the user's; one that says nothing is added."
-_NO_PREFILL: Final = "The model continues no answer of its own; it is asked in words to go on."
 _NO_REFUSALS: Final = "Gemini knows no refusals; it is sent as text."
 _UNSIGNED: Final = "Gemini takes back only the thoughts that it has signed."
 _FOREIGN_PART: Final = "The block belongs to another provider or model."
-_UNANSWERED: Final = "Every call needs a result; one that says that there is none is sent."
-_MOVED: Final = "Results must follow their calls at once; it is sent there."
 
 _USER: Final = "user"
 _MODEL: Final = "model"
@@ -92,8 +90,7 @@ class _Translation:
         "_kind",
         "_losses",
         "_messages",
-        "_open",
-        "_results",
+        "_pairing",
         "_target",
     )
 
@@ -107,16 +104,14 @@ class _Translation:
         self._contents = Contents()
         # Of the last turn: the user's, the model's, or one of results.
         self._kind = ""
-        # The calls of the last turn that have no result yet, with their places.
-        self._open: list[tuple[str, message_pb2.ToolCall]] = []
         # The last turn, which is the model's, has a call: only the first needs a signature.
         self._called = False
-        self._results = _find_results(messages)
+        self._pairing = Pairing(messages, losses)
 
     def add(self, index: int, message: message_pb2.Message) -> None:
         """Translate one message."""
         role = message.role
-        if self._open and role != message_pb2.ROLE_ASSISTANT:
+        if self._pairing.waits and role != message_pb2.ROLE_ASSISTANT:
             self._answer(index)
         match role:
             case message_pb2.ROLE_SYSTEM:
@@ -134,11 +129,11 @@ class _Translation:
         """Return what came of it."""
         turns = self._contents.turns
         last = len(self._messages) - 1
-        if self._open:
+        if self._pairing.waits:
             self._answer(last + 1)
         elif self._kind == _MODEL and not self._family.continues:
-            self._losses.translated(f"messages[{last}]", _NO_PREFILL)
-            self._say(_USER, [{"text": _GO_ON}])
+            self._losses.translated(f"messages[{last}]", NO_PREFILL)
+            self._say(_USER, [{"text": GO_ON}])
         if not turns or turns[0]["role"] == _MODEL:
             self._losses.translated("messages[0]", _STARTS_WITH_USER)
             turns.insert(0, {"role": _USER, "parts": [{"text": _NOTHING_SAID}]})
@@ -188,15 +183,15 @@ class _Translation:
         match part.WhichOneof("kind"):
             case "text" if part.text or signature:
                 return _signed({"text": part.text}, signature)
-            case "refusal":
+            case "refusal" if part.refusal or signature:
                 self._losses.translated(f"{path}.refusal", _NO_REFUSALS)
                 return _signed({"text": part.refusal}, signature)
             case "tool_call":
-                self._open.append((path, part.tool_call))
+                self._pairing.call(path, part.tool_call)
                 if not signature and not self._called and self._family.signs_calls:
                     signature = NO_SIGNATURE
                 self._called = True
-                return _signed(call_part(part.tool_call), signature)
+                return _signed(call_part(path, part.tool_call, self._losses), signature)
             case "reasoning" if signature:
                 text = part.reasoning.text
                 # One without text was no thought, but a signature that came alone.
@@ -225,53 +220,20 @@ class _Translation:
         Args:
             index: of the message after the calls.
         """
-        end = index
-        while end < len(self._messages) and self._messages[end].role == message_pb2.ROLE_TOOL:
-            end += 1
         parts: list[Json] = []
         media: list[Json] = []
-        for path, call in self._open:
-            found = self._results.get(call.id)
+        for call, found in self._pairing.answer(index):
             if found is None:
-                self._losses.translated(f"{path}.tool_call", _UNANSWERED)
                 parts.append(unanswered_part(call))
                 continue
-            if not index <= found.index < end:
-                self._losses.translated(f"{found.path}.tool_result", _MOVED)
             drop_marks(found.path, found.part, self._losses)
             answered = result_part(
                 found.path, call, found.part.tool_result, self._family, self._losses
             )
             parts.append(answered.part)
             media += answered.media
-        self._open.clear()
         self._say(_RESULTS, parts)
         self._say(_USER, media)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The result of a call, somewhere in a transcript.
-
-    Attributes:
-        index: of its message.
-        path: of its part.
-        part: that holds it.
-    """
-
-    index: int
-    path: str
-    part: message_pb2.Part
-
-
-def _find_results(messages: list[message_pb2.Message]) -> dict[str, _Found]:
-    """Return every result by the id of its call."""
-    return {
-        part.tool_result.call_id: _Found(index, f"messages[{index}].content[{position}]", part)
-        for index, message in enumerate(messages)
-        if message.role == message_pb2.ROLE_TOOL
-        for position, part in enumerate(message.content[:])
-    }
 
 
 def _signed(part: Json, signature: str) -> Json:

@@ -5,6 +5,7 @@ Source: https://ai.google.dev/api/caching#Part
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,8 @@ import msgspec
 from trunkline.inference.adapters.google.families import Family
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.media import to_base64
+from trunkline.inference.adapters.pairing import NO_RESULT
+from trunkline.inference.adapters.tool_names import NameForm
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import message_pb2
 
@@ -24,14 +27,19 @@ _MEDIA_OF_RESULTS: Final = frozenset(
     {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"}
 )
 
+# https://ai.google.dev/api/caching#FunctionDeclaration, `name`
+_NAMES: Final = NameForm(
+    re.compile(r"^[^A-Za-z_]|[^A-Za-z0-9_.:-]"),
+    128,
+    "Gemini takes letters, digits, `_`, `.`, `:` and `-` in names.",
+)
+
 _NO_NAMES: Final = "Gemini knows no names of documents."
 _NOT_TAKEN: Final = "Gemini does not take this type of media."
 _MEDIA_FOLLOW: Final = "The model takes text results only; it follows in a turn of the user."
 
 OTHERS_SIGNATURE: Final = "A signature goes back only to the provider and model that issued it."
 """Why a signature is left out, wherever it stands."""
-
-_UNANSWERED: Final = "The tool was not run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,13 @@ def media_part(path: str, part: message_pb2.Part, losses: Losses) -> Json | None
     return {"fileData": file}
 
 
-def call_part(call: message_pb2.ToolCall) -> Json:
+def call_part(path: str, call: message_pb2.ToolCall, losses: Losses) -> Json:
     """Translate a tool call; the arguments stay the text that they are."""
+    name = _NAMES.wire(call.name)
+    if name != call.name:
+        losses.translated(f"{path}.tool_call.name", _NAMES.reason)
     arguments = msgspec.Raw((call.arguments or "{}").encode())
-    return {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
+    return {"functionCall": {"id": call.id, "name": name, "args": arguments}}
 
 
 def result_part(
@@ -128,10 +139,10 @@ def result_part(
 
 def unanswered_part(call: message_pb2.ToolCall) -> Json:
     """Return what stands in the place of a result that does not exist."""
-    return {"functionResponse": _response(call, _UNANSWERED, is_error=True)}
+    return {"functionResponse": _response(call, NO_RESULT, is_error=True)}
 
 
 def _response(call: message_pb2.ToolCall, text: str, *, is_error: bool) -> Json:
     """Return a response to a call."""
     key = "error" if is_error else "output"
-    return {"id": call.id, "name": call.name, "response": {key: text}}
+    return {"id": call.id, "name": _NAMES.wire(call.name), "response": {key: text}}

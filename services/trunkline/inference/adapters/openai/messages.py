@@ -8,18 +8,28 @@ a list of one part, and a key without a value is left out instead of being null.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from trunkline.inference.adapters.call_ids import wire_id
+from trunkline.inference.adapters.call_ids import CallIds, IdForm
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.media import data_url
+from trunkline.inference.adapters.pairing import NO_RESULT, Pairing
+from trunkline.inference.adapters.partial import (
+    BETWEEN_MESSAGES,
+    GO_ON,
+    NO_BLANK_END,
+    NO_PREFILL,
+)
 from trunkline.inference.adapters.results import media_heading, result_text
+from trunkline.inference.adapters.tool_names import PLAIN
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import message_pb2
 
 # Longer ids and other characters were refused by OpenAI and still are by some who imitate it
 # ("Expected a string with maximum length 40": microsoft/autogen#6377, vercel/ai#8132).
-_WIRE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_IDS: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,40}"))
 
 _NO_SIGNATURES: Final = "Chat Completions carries no signatures."
 _NO_THOUGHTS: Final = "Chat Completions takes no thoughts back."
@@ -39,51 +49,121 @@ def translate(
         losses: takes what is left out or carried in another form.
         first_party: the address is OpenAI's own.
     """
-    translation = _Translation(losses, first_party=first_party)
+    translation = _Translation(messages, losses, first_party=first_party)
     for index, message in enumerate(messages):
         translation.add(index, message)
-    return translation.finish()
+    return translation.finish(len(messages))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the model says until somebody else speaks: one message, whoever asks for them.
+
+    Attributes:
+        path: of its last message.
+        texts: one of each message.
+        refusals: likewise.
+        calls: of tools.
+    """
+
+    path: str
+    texts: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    calls: list[Json] = field(default_factory=list)
 
 
 class _Translation:
     """One translation under way.
 
-    All results of a turn must come before anything else is said, so that pictures of results
-    wait until the results are through.
+    All results of a turn must come right after its calls and before anything else is said, so
+    that pictures of results wait until the results are through.
     """
 
-    __slots__ = ("_first_party", "_losses", "_media", "_messages")
+    __slots__ = ("_first_party", "_ids", "_losses", "_media", "_messages", "_pairing", "_turn")
 
-    def __init__(self, losses: Losses, *, first_party: bool) -> None:
+    def __init__(
+        self, messages: Sequence[message_pb2.Message], losses: Losses, *, first_party: bool
+    ) -> None:
         self._losses = losses
         self._first_party = first_party
         self._messages: list[Json] = []
         self._media: list[Json] = []
+        # The model's turn that is not written yet.
+        self._turn: _Turn | None = None
+        self._ids = CallIds(_IDS)
+        self._pairing = Pairing(messages, losses)
 
     def add(self, index: int, message: message_pb2.Message) -> None:
         """Translate one message."""
         role = message.role
-        if self._media and role != message_pb2.ROLE_TOOL:
+        if role == message_pb2.ROLE_ASSISTANT:
+            self._assistant(index, message)
+            return
+        self._settle(index)
+        if role != message_pb2.ROLE_TOOL:
             self._flush()
-        match role:
-            case message_pb2.ROLE_ASSISTANT:
-                self._assistant(index, message)
-            case message_pb2.ROLE_TOOL:
-                self._results(index, message)
-            case _:
-                name = "user" if role == message_pb2.ROLE_USER else "system"
-                self._messages.append({"role": name, "content": self._content(index, message)})
+            name = "user" if role == message_pb2.ROLE_USER else "system"
+            self._messages.append({"role": name, "content": self._content(index, message)})
 
-    def finish(self) -> list[Json]:
-        """Return what came of it."""
-        if self._media:
-            self._flush()
+    def finish(self, count: int) -> list[Json]:
+        """Return what came of it.
+
+        Args:
+            count: of all messages.
+        """
+        turn = self._turn
+        self._settle(count)
+        self._flush()
+        if turn is not None and not turn.calls and self._messages:
+            self._continue(turn.path, self._messages[-1])
         return self._messages
+
+    def _settle(self, index: int) -> None:
+        """Write the model's turn, and the results of its calls after it.
+
+        Args:
+            index: of the message after it.
+        """
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
+        said = self._said(turn)
+        # A turn of thoughts alone has nothing left, and an empty one is refused.
+        if len(said) > 1:
+            self._flush()
+            self._messages.append(said)
+        for call, found in self._pairing.answer(index):
+            if found is not None:
+                self._result(found.path, found.part)
+                continue
+            self._answer(self._ids.wire(call.id), [NO_RESULT], is_error=True, media=[])
+
+    def _continue(self, path: str, said: Json) -> None:
+        """Have the model go on with what it said last.
+
+        Args:
+            path: of the last message.
+            said: the last message on the wire.
+        """
+        if said["role"] != "assistant":
+            return
+        if self._first_party:
+            # It takes such a message, and begins another answer.
+            self._losses.translated(path, NO_PREFILL)
+            self._messages.append({"role": "user", "content": GO_ON})
+            return
+        text = said["content"]
+        said["content"] = text.rstrip()
+        if said["content"] != text:
+            self._losses.translated(path, NO_BLANK_END)
+        if not said["content"]:
+            self._messages.pop()
 
     def _flush(self) -> None:
         """Let the pictures and documents of results follow in a message of the user."""
-        self._messages.append({"role": "user", "content": self._media})
-        self._media = []
+        if self._media:
+            self._messages.append({"role": "user", "content": self._media})
+            self._media = []
 
     def _content(self, index: int, message: message_pb2.Message) -> str | list[Json]:
         """Translate the parts of a message of the user or the system."""
@@ -104,9 +184,10 @@ class _Translation:
 
     def _assistant(self, index: int, message: message_pb2.Message) -> None:
         """Translate a message of the model."""
+        turn = self._turn = self._turn or _Turn("")
+        turn.path = f"messages[{index}]"
         texts: list[str] = []
         refusals: list[str] = []
-        calls: list[Json] = []
         for position, part in enumerate(message.content[:]):
             path = f"messages[{index}].content[{position}]"
             if part.HasField("cache") or part.HasField("signature"):
@@ -114,63 +195,80 @@ class _Translation:
             match part.WhichOneof("kind"):
                 case "text":
                     texts.append(part.text)
-                case "refusal":
+                case "refusal" if self._first_party:
                     refusals.append(part.refusal)
-                    if not self._first_party:
-                        self._losses.translated(f"{path}.refusal", _NO_REFUSALS)
+                case "refusal":
+                    self._losses.translated(f"{path}.refusal", _NO_REFUSALS)
+                    texts.append(part.refusal)
                 case "tool_call":
-                    calls.append(_call(part.tool_call))
+                    turn.calls.append(self._call(path, part.tool_call))
                 case "reasoning":
                     self._losses.dropped(f"{path}.reasoning", _NO_THOUGHTS)
                 case "provider_part":
                     self._losses.dropped(f"{path}.provider_part", _NO_FOREIGN_PARTS)
-        said: Json = {"role": "assistant"}
-        if not self._first_party:
-            texts += refusals
-        elif refusals and not texts and not calls:
-            said["content"] = [{"type": "refusal", "refusal": "".join(refusals)}]
-        elif refusals:
-            said["refusal"] = "".join(refusals)
-        if texts:
-            # As the live text of an answer is the concatenation of its blocks.
-            said["content"] = "".join(texts)
-        if calls:
-            said["tool_calls"] = calls
-        # A message of thoughts alone has nothing left, and an empty one is refused.
-        if len(said) > 1:
-            self._messages.append(said)
+        # As the live text of an answer is the concatenation of its blocks.
+        turn.texts.append("".join(texts))
+        turn.refusals.append("".join(refusals))
 
-    def _results(self, index: int, message: message_pb2.Message) -> None:
-        """Translate results: a message for each."""
-        for position, part in enumerate(message.content[:]):
-            path = f"messages[{index}].content[{position}]"
-            self._drop_marks(path, part)
-            result = part.tool_result
-            call_id = wire_id(result.call_id, _WIRE_ID)
-            texts: list[str] = []
-            media: list[Json] = []
-            for inner, piece in enumerate(result.content[:]):
-                where = f"{path}.tool_result.content[{inner}]"
-                self._drop_marks(where, piece)
-                if piece.HasField("text"):
-                    texts.append(piece.text)
-                    continue
-                carried = self._media_parts(where, piece)
-                if carried:
-                    self._losses.translated(f"{where}.{piece.WhichOneof('kind')}", _NO_MEDIA)
-                media += carried
-            self._messages.append(
-                {
-                    "role": "tool",
-                    "tool_call_id": call_id,
-                    "content": result_text(
-                        texts, is_error=result.is_error, media_follow=bool(media)
-                    ),
-                }
-            )
-            if media:
-                self._media.append({"type": "text", "text": media_heading(call_id)})
-                self._media += media
+    def _said(self, turn: _Turn) -> Json:
+        """Return the model's turn on the wire."""
+        said: Json = {"role": "assistant"}
+        text = BETWEEN_MESSAGES.join(filter(None, turn.texts))
+        refusal = BETWEEN_MESSAGES.join(filter(None, turn.refusals))
+        if refusal and not text and not turn.calls:
+            said["content"] = [{"type": "refusal", "refusal": refusal}]
+        elif refusal:
+            said["refusal"] = refusal
+        if text:
+            said["content"] = text
+        if turn.calls:
+            said["tool_calls"] = turn.calls
+        return said
+
+    def _call(self, path: str, call: message_pb2.ToolCall) -> Json:
+        """Translate a tool call; the arguments stay the text that they are."""
+        self._pairing.call(path, call)
+        name = PLAIN.wire(call.name)
+        if name != call.name:
+            self._losses.translated(f"{path}.tool_call.name", PLAIN.reason)
+        return {
+            "id": self._ids.wire(call.id),
+            "type": "function",
+            "function": {"name": name, "arguments": call.arguments or "{}"},
+        }
+
+    def _result(self, path: str, part: message_pb2.Part) -> None:
+        """Translate a result."""
+        self._drop_marks(path, part)
+        result = part.tool_result
+        texts: list[str] = []
+        media: list[Json] = []
+        for inner, piece in enumerate(result.content[:]):
+            where = f"{path}.tool_result.content[{inner}]"
+            self._drop_marks(where, piece)
+            if piece.HasField("text"):
+                texts.append(piece.text)
+                continue
+            carried = self._media_parts(where, piece)
+            if carried:
+                self._losses.translated(f"{where}.{piece.WhichOneof('kind')}", _NO_MEDIA)
+            media += carried
+        self._answer(self._ids.wire(result.call_id), texts, is_error=result.is_error, media=media)
+
+    def _answer(self, call_id: str, texts: list[str], *, is_error: bool, media: list[Json]) -> None:
+        """Append the answer to a call.
+
+        Args:
+            call_id: as sent.
+            texts: of the result.
+            is_error: the tool failed.
+            media: pictures and documents of it.
+        """
+        content = result_text(texts, is_error=is_error, media_follow=bool(media))
+        self._messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
+        if media:
+            self._media.append({"type": "text", "text": media_heading(call_id)})
+            self._media += media
 
     def _media_parts(self, path: str, part: message_pb2.Part) -> list[Json]:
         """Translate a picture or a document: one part, or none when it cannot be carried."""
@@ -191,15 +289,6 @@ class _Translation:
             self._losses.dropped(f"{path}.cache", CACHES_ITSELF)
         if part.HasField("signature"):
             self._losses.dropped(f"{path}.signature", _NO_SIGNATURES)
-
-
-def _call(call: message_pb2.ToolCall) -> Json:
-    """Translate a tool call; the arguments stay the text that they are."""
-    return {
-        "id": wire_id(call.id, _WIRE_ID),
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments or "{}"},
-    }
 
 
 def _image_url(image: message_pb2.Image) -> str:

@@ -49,10 +49,11 @@ local function append(id, epoch, first, last, data, state, final, status, frees_
     return ENDED
   end
   local is_owner = epoch ~= '0'
-  if is_owner then
-    if epoch ~= current then
-      return SUPERSEDED
-    end
+  local holds_events = is_owner and first ~= '0'
+  if is_owner and epoch ~= current then
+    return SUPERSEDED
+  end
+  if holds_events then
     if last == sequence and is_written(id, epoch, first, last, data) then
       return DONE
     end
@@ -63,7 +64,7 @@ local function append(id, epoch, first, last, data, state, final, status, frees_
   if unread_ms ~= '' and is_read(id, tonumber(read_ms), tonumber(unread_ms)) then
     return READ
   end
-  if is_owner then
+  if holds_events then
     if data ~= '' then
       segments = segments + 1
       -- One without events lies before those that follow it.

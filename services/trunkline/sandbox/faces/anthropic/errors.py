@@ -100,14 +100,14 @@ def refuse(refusal: Refusal, request_id: str, model: str | None) -> Document:
     return Document(FORMS[refusal.trouble].status, "application/json", body, headers)
 
 
-def _wait_headers(seconds: int | None) -> tuple[tuple[str, str], ...]:
+def _wait_headers(seconds: float | None) -> tuple[tuple[str, str], ...]:
     if seconds is None:
         return ()
     # A fixed time, as everywhere: the reset is to be read against the date of the same reply.
     reset = _DATE + timedelta(seconds=seconds)
     return (
         ("date", format_datetime(_DATE, usegmt=True)),
-        ("retry-after", str(seconds)),
+        ("retry-after", f"{seconds:g}"),
         ("anthropic-ratelimit-requests-limit", "50"),
         ("anthropic-ratelimit-requests-remaining", "0"),
         ("anthropic-ratelimit-requests-reset", f"{reset:%Y-%m-%dT%H:%M:%SZ}"),

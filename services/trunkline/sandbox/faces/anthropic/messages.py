@@ -5,11 +5,12 @@ Source: the Messages API reference and the page on tool use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from trunkline.sandbox.faces.anthropic.blocks import Block, read_blocks
 from trunkline.sandbox.faces.anthropic.fields import read_choice, read_object, refuse
+from trunkline.sandbox.history import History, Message, Speaker, read_history
 
 MAX_MESSAGES = 100_000
 
@@ -25,8 +26,7 @@ class Transcript:
     """
 
     message_count: int
-    last_user_text: str
-    tool_results: tuple[str, ...]
+    history: History
     word_count: int
     cache_points: int
     ends_with_assistant: bool
@@ -76,11 +76,9 @@ def read_messages(messages: object, *, model: str, new_contract: bool) -> Transc
     _check_calls(turns)
     _check_prefill(turns[-1])
     texts = [block.text for turn in turns for block in turn.blocks]
-    users = [turn for turn in turns if turn.role == "user"]
     return Transcript(
         message_count=len(messages),
-        last_user_text="".join(b.text for b in users[-1].blocks if not b.answers) if users else "",
-        tool_results=_last_results(turns[-1]),
+        history=read_history(message for turn in turns for message in _messages(turn)),
         word_count=sum(len(text.split()) for text in texts),
         cache_points=sum(block.cache_points for turn in turns for block in turn.blocks),
         ends_with_assistant=turns[-1].role == "assistant",
@@ -160,8 +158,15 @@ def _check_prefill(turn: _Turn) -> None:
         refuse("messages", "final assistant content cannot end with trailing whitespace")
 
 
-def _last_results(turn: _Turn) -> tuple[str, ...]:
-    """Return the results that end the transcript; none when something stands after them."""
-    if not turn.blocks or not turn.blocks[-1].answers:
-        return ()
-    return tuple(block.text for block in turn.blocks if block.answers)
+def _messages(turn: _Turn) -> Iterator[Message]:
+    """Say whose a turn is: a user's that ends with results is the tools', else the user's."""
+    if turn.role == "assistant":
+        text = "".join(block.text for block in turn.blocks)
+        yield Message(Speaker.ASSISTANT, text, calls=any(block.calls for block in turn.blocks))
+    elif turn.role == "user":
+        for block in turn.blocks:
+            if block.answers:
+                yield Message(Speaker.TOOL, block.text)
+        text = "".join(block.text for block in turn.blocks if not block.answers)
+        if not turn.blocks[-1].answers:
+            yield Message(Speaker.USER, text)

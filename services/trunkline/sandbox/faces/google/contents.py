@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from trunkline.sandbox.faces.google.fields import read_list, read_object, read_text, refuse
+from trunkline.sandbox.history import History, Message, Speaker, read_history
 from trunkline.sandbox.images import decode_base64, recognise
 from trunkline.sandbox.signatures import is_signed
 
@@ -43,8 +44,7 @@ class Transcript:
     """Hold what the sandbox needs of the contents; the fields are those of `Prompt`."""
 
     message_count: int
-    last_user_text: str
-    tool_results: tuple[str, ...]
+    history: History
     word_count: int
 
 
@@ -96,12 +96,10 @@ def read_contents(body: Mapping[str, Any], model: str) -> Transcript:
             _check_signatures(turn, model)
     if any(part.call for part in turns[-1].parts):
         refuse("Please ensure that function call turn comes immediately before a response turn.")
-    users = [turn for turn in turns if turn.role == "user"]
     texts = [part.text + part.said for turn in turns for part in turn.parts]
     return Transcript(
         message_count=len(contents),
-        last_user_text="".join(part.text for part in users[-1].parts) if users else "",
-        tool_results=_last_responses(turns[-1]),
+        history=read_history(message for turn in turns for message in _messages(turn)),
         word_count=sum(len(text.split()) for text in texts),
     )
 
@@ -259,8 +257,15 @@ def _check_signatures(turn: _Turn, model: str) -> None:
                 refuse("Corrupted thought signature.", turn.path)
 
 
-def _last_responses(turn: _Turn) -> tuple[str, ...]:
-    """Return the responses that end the transcript; none when something stands after them."""
+def _messages(turn: _Turn) -> Iterator[Message]:
+    """Say whose a turn is: a user's that ends with responses is the tools', else the user's."""
+    text = "".join(part.text for part in turn.parts)
+    if turn.role == "model":
+        calls = any(part.call for part in turn.parts)
+        yield Message(Speaker.ASSISTANT, text, calls=calls)
+        return
+    for part in turn.parts:
+        if part.response:
+            yield Message(Speaker.TOOL, part.said)
     if not turn.parts[-1].response:
-        return ()
-    return tuple(part.said for part in turn.parts if part.response)
+        yield Message(Speaker.USER, text)

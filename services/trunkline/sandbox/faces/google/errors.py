@@ -127,7 +127,7 @@ def describe(refusal: Refusal, model: str | None) -> dict[str, Any]:
     wait = refusal.retry_after_seconds
     message = form.message.replace("MODEL", (model or "")[:200]) or refusal.message
     if wait is not None:
-        message += f"\nPlease retry in {wait}s."
+        message += f"\nPlease retry in {wait:g}s."
     error: dict[str, Any] = {"code": form.code, "message": message, "status": form.status}
     details = _details(refusal, form)
     if details:
@@ -178,7 +178,7 @@ def _details(refusal: Refusal, form: _Form) -> list[dict[str, Any]]:
         }
         details.append({"@type": _TYPES + "QuotaFailure", "violations": [violation]})
     if refusal.retry_after_seconds is not None:
-        wait = f"{refusal.retry_after_seconds}s"
+        wait = f"{refusal.retry_after_seconds:g}s"
         details.append({"@type": _TYPES + "RetryInfo", "retryDelay": wait})
     if refusal.param is not None and form.status == _INVALID:
         field = {"field": refusal.param, "description": refusal.message}

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from trunkline.sandbox.faults import Refusal, Trouble
+from trunkline.sandbox.history import History, Message, Speaker, read_history
 from trunkline.sandbox.images import decode_base64, recognise
 from trunkline.sandbox.prompt import CallStyle, JsonObject, Prompt, Thoughts, Tool, ToolChoice
 
@@ -29,6 +30,11 @@ _FLOATS: Final = (
     *("temperature", "top_p", "min_p", "typical_p", "repeat_penalty", "presence_penalty"),
     *("frequency_penalty", "mirostat_tau", "mirostat_eta"),
 )
+_SPEAKERS: Final = {
+    "user": Speaker.USER,
+    "assistant": Speaker.ASSISTANT,
+    "tool": Speaker.TOOL,
+}
 _FLAGS: Final = ("use_mmap", "penalize_newline", "numa")
 
 
@@ -44,8 +50,7 @@ class Loading:
 class _Transcript:
     """Hold what the sandbox needs of the messages; the fields are those of `Prompt`."""
 
-    last_user_text: str
-    tool_results: tuple[str, ...]
+    history: History
     word_count: int
 
 
@@ -84,8 +89,7 @@ def read_prompt(body: object) -> Prompt | Loading:
         stream=stream is not False,
         include_usage=True,
         message_count=len(messages),
-        last_user_text=transcript.last_user_text,
-        tool_results=transcript.tool_results,
+        history=transcript.history,
         tools=_read_tools(_list(body, "tools", "ChatRequest.tools of type api.Tools")),
         tool_choice=ToolChoice.AUTO,
         parallel_calls=True,
@@ -125,8 +129,7 @@ def _list(holder: JsonObject, name: str, target: str) -> list[Any]:
 
 
 def _read_messages(messages: Iterable[object]) -> _Transcript:
-    last_user_text = ""
-    results: list[str] = []
+    said: list[Message] = []
     word_count = 0
     for message in messages:
         if not isinstance(message, Mapping):
@@ -137,12 +140,12 @@ def _read_messages(messages: Iterable[object]) -> _Transcript:
         text = message.get("content") or ""
         role = (message.get("role") or "").lower()
         _check_images(_list(message, "images", "ChatRequest.messages.images of type []uint8"))
-        _check_calls(_list(message, "tool_calls", "ChatRequest.messages.tool_calls"))
+        calls = _list(message, "tool_calls", "ChatRequest.messages.tool_calls")
+        _check_calls(calls)
         word_count += len(text.split())
-        results = [*results, text] if role == "tool" else []
-        if role == "user":
-            last_user_text = text
-    return _Transcript(last_user_text, tuple(results), word_count)
+        if role in _SPEAKERS:
+            said.append(Message(_SPEAKERS[role], text, calls=bool(calls)))
+    return _Transcript(read_history(said), word_count)
 
 
 def _check_images(images: Iterable[object]) -> None:

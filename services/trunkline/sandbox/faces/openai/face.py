@@ -121,7 +121,7 @@ class ChatCompletions:
         """Put a refusal on the wire, with `retry-after` in seconds where it asks for a wait."""
         status, error = _error(refusal)
         wait = refusal.retry_after_seconds
-        headers = () if wait is None else (("retry-after", str(wait)),)
+        headers = () if wait is None else (("retry-after", f"{wait:g}"),)
         return Document(status, _JSON, msgspec.json.encode(error), headers)
 
     def voice(self, prompt: Prompt, occasion: Occasion) -> ChatVoice:
@@ -218,7 +218,7 @@ def _message(utterances: Iterable[Utterance]) -> dict[str, Any]:
     answer = fold(utterances)
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": None if answer.calls or answer.refusal else answer.text,
+        "content": answer.text or (None if answer.calls or answer.refusal else ""),
         "refusal": answer.refusal or None,
         "annotations": [],
     }

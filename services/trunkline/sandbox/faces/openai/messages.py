@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from trunkline.sandbox.faults import Refusal, Trouble
+from trunkline.sandbox.history import History, Message, Speaker, read_history
 
 _PARTS = {
     "developer": {"text"},
@@ -23,8 +24,7 @@ class Transcript:
     """Hold what the sandbox needs of the messages; the fields are those of `Prompt`."""
 
     message_count: int
-    last_user_text: str
-    tool_results: tuple[str, ...]
+    history: History
     word_count: int
     says_json: bool
 
@@ -41,8 +41,7 @@ def read_messages(messages: object) -> Transcript:
     """
     if not isinstance(messages, list) or not messages:
         _refuse("Invalid 'messages': expected a list of at least one message.", "messages")
-    last_user_text = ""
-    results: list[str] = []
+    said: list[Message] = []
     unanswered: set[str] = set()
     word_count = 0
     says_json = False
@@ -53,16 +52,16 @@ def read_messages(messages: object) -> Transcript:
         says_json = says_json or "json" in text.lower()
         if role == "tool":
             _answer(unanswered, message, param)
-            results.append(text)
+            said.append(Message(Speaker.TOOL, text))
             continue
         _check_answered(unanswered, param)
-        results = []
         if role == "user":
-            last_user_text = text
+            said.append(Message(Speaker.USER, text))
         elif role == "assistant":
             unanswered = _read_calls(message, param)
+            said.append(Message(Speaker.ASSISTANT, text, calls=bool(unanswered)))
     _check_answered(unanswered, f"messages[{len(messages)}]")
-    return Transcript(len(messages), last_user_text, tuple(results), word_count, says_json)
+    return Transcript(len(messages), read_history(said), word_count, says_json)
 
 
 def _refuse(message: str, param: str) -> NoReturn:

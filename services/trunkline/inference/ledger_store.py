@@ -1,0 +1,186 @@
+"""Attempts at rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, select
+
+from trunkline.inference.ledger_tables import AttemptRow, Tables
+from trunkline.inference.v1 import failure_pb2, result_pb2, usage_pb2
+from trunkline.kernel.clock import timestamp
+from trunkline.kernel.database import Session
+
+# When an attempt began, in nanoseconds since 1970, its run and its number.
+EntryKey = tuple[int, str, int]
+
+LATEST_NS: Final = 2**63 - 1
+
+_KEY: Final = ("run_id", "number")
+_TABLE: Final = Tables.metadata.tables["attempt"]
+_CLASSES: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_write_long_tokens",
+)
+# What is no name in the place of a provider's code might be a sentence of its.
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+_MAX_SENTENCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EntryQuery:
+    """Which entries are listed, newest first; all that is set must hold.
+
+    Attributes:
+        principal: whose runs; empty: anybody's.
+        on_behalf_of: of this user of it; None: of itself and all its users.
+        start_ns: only those that began at or after this, in nanoseconds since 1970.
+        end_ns: only those that began before this.
+        provider, model, role, agent, run_id: empty: any.
+        after: the last one before the page; None: from the newest on.
+        limit: at most.
+    """
+
+    principal: str = ""
+    on_behalf_of: str | None = None
+    start_ns: int = 0
+    end_ns: int = LATEST_NS
+    provider: str = ""
+    model: str = ""
+    role: str = ""
+    agent: str = ""
+    run_id: str = ""
+    after: EntryKey | None = None
+    limit: int = 100
+
+
+async def put_entries(session: Session, entries: Sequence[usage_pb2.LedgerEntry]) -> None:
+    """Save entries; one that is open does not replace one that was closed.
+
+    Args:
+        session: a transaction that writes.
+        entries: of each attempt one at most.
+    """
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    put = (postgresql.insert if is_postgresql else sqlite.insert)(_TABLE)
+    put = put.on_conflict_do_update(
+        index_elements=_KEY,
+        set_={column.name: put.excluded[column.name] for column in _TABLE.c},
+        where=(_TABLE.c.outcome == 0) | (put.excluded.outcome != 0),
+    )
+    await session.exec(put, params=[_write(entry) for entry in entries])
+
+
+async def page_entries(session: Session, query: EntryQuery) -> list[usage_pb2.LedgerEntry]:
+    """Return entries, newest first, and of one moment by their runs and numbers backwards."""
+    place = (col(AttemptRow.start_ns), col(AttemptRow.run_id), col(AttemptRow.number))
+    found = select(AttemptRow).order_by(*(column.desc() for column in place)).limit(query.limit)
+    for name in ("principal", "provider", "model", "role", "agent", "run_id"):
+        if value := getattr(query, name):
+            found = found.where(_TABLE.c[name] == _text(value))
+    if query.on_behalf_of is not None:
+        found = found.where(_TABLE.c.on_behalf_of == _text(query.on_behalf_of))
+    if query.start_ns > 0:
+        found = found.where(col(AttemptRow.start_ns) >= query.start_ns)
+    if query.end_ns < LATEST_NS:
+        found = found.where(col(AttemptRow.start_ns) < query.end_ns)
+    if query.after is not None:
+        found = found.where(tuple_(*place) < query.after)
+    return [_read(row) for row in await session.exec(found)]
+
+
+def _write(entry: usage_pb2.LedgerEntry) -> dict[str, Any]:
+    """Return the columns of an entry's row."""
+    attempt = entry.attempt
+    failure = attempt.failure
+    code = failure.reply.code
+    has_cost = attempt.HasField("cost")
+    has_first_token = attempt.HasField("time_to_first_token")
+    return {
+        "run_id": entry.run_id,
+        "number": attempt.number,
+        "principal": _text(entry.principal),
+        "on_behalf_of": _text(entry.on_behalf_of),
+        "role": _text(entry.role),
+        "agent": _text(entry.agent),
+        "provider": _text(attempt.model.partition("/")[0]),
+        "model": _text(attempt.model),
+        "outcome": attempt.outcome,
+        "continuation": attempt.continuation,
+        "credential_scope": attempt.credential_scope,
+        "credential_id": attempt.credential_id,
+        "start_ns": attempt.start_time.ToNanoseconds(),
+        "duration_ns": attempt.duration.ToNanoseconds(),
+        "first_token_ns": attempt.time_to_first_token.ToNanoseconds() if has_first_token else None,
+        **{name: getattr(attempt.usage, name) for name in _CLASSES},
+        "usage_source": attempt.usage.source,
+        "cost_nanodollars": attempt.cost.nanodollars if has_cost else None,
+        "price_version": attempt.cost.price_version,
+        "is_cost_estimated": attempt.cost.estimated,
+        "failure_kind": failure.kind if attempt.HasField("failure") else None,
+        "failure_status": failure.reply.http_status,
+        "failure_code": code if _CODE.fullmatch(code) else "",
+        "failure_message": _text(failure.message)[:_MAX_SENTENCE],
+        "is_mid_stream": failure.mid_stream,
+    }
+
+
+def _read(row: AttemptRow) -> usage_pb2.LedgerEntry:
+    """Return what a row holds."""
+    attempt = result_pb2.Attempt(
+        number=row.number,
+        model=row.model,
+        outcome=result_pb2.AttemptOutcome.ValueType(row.outcome),
+        credential_scope=failure_pb2.CredentialScope.ValueType(row.credential_scope),
+        start_time=timestamp(row.start_ns),
+        duration=_span(row.duration_ns),
+        usage=result_pb2.Usage(
+            **{name: getattr(row, name) for name in _CLASSES},
+            source=result_pb2.UsageSource.ValueType(row.usage_source),
+        ),
+        continuation=result_pb2.ContinuationStrategy.ValueType(row.continuation),
+        credential_id=row.credential_id,
+    )
+    if row.first_token_ns is not None:
+        attempt.time_to_first_token.CopyFrom(_span(row.first_token_ns))
+    if row.cost_nanodollars is not None:
+        attempt.cost.nanodollars = row.cost_nanodollars
+        attempt.cost.price_version = row.price_version
+        attempt.cost.estimated = row.is_cost_estimated
+    if row.failure_kind is not None:
+        attempt.failure.kind = failure_pb2.ErrorKind.ValueType(row.failure_kind)
+        attempt.failure.message = row.failure_message
+        attempt.failure.mid_stream = row.is_mid_stream
+        if row.failure_status or row.failure_code:
+            attempt.failure.reply.http_status = row.failure_status
+            attempt.failure.reply.code = row.failure_code
+    return usage_pb2.LedgerEntry(
+        run_id=row.run_id,
+        principal=row.principal,
+        attempt=attempt,
+        role=row.role,
+        agent=row.agent,
+        on_behalf_of=row.on_behalf_of,
+    )
+
+
+def _span(nanoseconds: int) -> Duration:
+    """Return a span of nanoseconds as a protobuf duration."""
+    span = Duration()
+    span.FromNanoseconds(nanoseconds)
+    return span
+
+
+def _text(value: str) -> str:
+    """Return a text as every database takes it: PostgreSQL knows no U+0000."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
