@@ -91,9 +91,7 @@ def judge_answer(reading: Reading, expected: Expected) -> None:
         assert text == expected.text
         assert calls == list(expected.calls)
         assert reasoning_of(message) == expected.reasoning
-        reason = (
-            result_pb2.FINISH_REASON_TOOL_CALLS if calls else result_pb2.FINISH_REASON_STOP
-        )
+        reason = result_pb2.FINISH_REASON_TOOL_CALLS if calls else result_pb2.FINISH_REASON_STOP
         assert completed.finish_reason == reason
     issued = [event for event in reading.events if event.HasField("tool_call_completed")]
     assert len(issued) == len(calls), "a call was issued that the answer does not have"

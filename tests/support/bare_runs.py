@@ -20,7 +20,10 @@ from trunkline.inference.adapters.anthropic.adapter import AnthropicAdapter
 from trunkline.inference.adapters.google.adapter import GoogleAdapter
 from trunkline.inference.adapters.ollama.adapter import OllamaAdapter
 from trunkline.inference.adapters.openai.adapter import OpenAIAdapter
+from trunkline.inference.attempt import Attempt
+from trunkline.inference.continuation import Continuation
 from trunkline.inference.cooling import Cooling
+from trunkline.inference.drafts import Drafts
 from trunkline.inference.journal.memory import Allowance, MemoryJournal
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
@@ -33,6 +36,7 @@ from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Owner, Terms
 from trunkline.inference.transport import Transport
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, provider_pb2
+from trunkline.inference.waits import Waits
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, SystemClock
 from trunkline.kernel.errors import TrunklineError
@@ -74,6 +78,19 @@ def candidate(
     place = Place(ADDRESSES[format_], ORIGIN, is_local=False)
     name = f"{provider}/{model}"
     return Candidate(name, named, model_pb2.Model(name=name, facts=facts), credential, place)
+
+
+def attempt_of(candidate: Candidate, continuation: Continuation, *, number: int = 1) -> Attempt:
+    """Return an attempt that begins now."""
+    return Attempt(
+        number=number,
+        candidate=candidate,
+        waits=Waits(connect=1.0, first_token=None, idle=1.0, attempt=None, usage=1.0),
+        caller=_CALLER,
+        clock=_CLOCK,
+        continuation=continuation,
+        drafts=Drafts(),
+    )
 
 
 class _OneKey:

@@ -76,7 +76,9 @@ class ForwardProxy:
             status = 407
         method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
         if status:
-            writer.write(f"HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\nno".encode())
+            writer.write(
+                f"HTTP/1.1 {status} No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno".encode()
+            )
             await writer.drain()
             await reader.read()
             return

@@ -7,12 +7,11 @@ and each read gives what one write was; a stall is a wait that is over at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import httpx
-import msgspec
 
+from support.heard import Heard, hear
 from trunkline.inference.transport import (
     Broken,
     BrokenReason,
@@ -21,11 +20,9 @@ from trunkline.inference.transport import (
     Unreachable,
     UnreachableReason,
 )
-from trunkline.sandbox.answer import Answer, fold
-from trunkline.sandbox.behaviours import Behaviour
 from trunkline.sandbox.delivery import Delivery
-from trunkline.sandbox.face import Document, Face, Occasion
-from trunkline.sandbox.faces.all import FACES, place
+from trunkline.sandbox.face import Occasion
+from trunkline.sandbox.faces.all import FACES
 from trunkline.sandbox.faults import (
     Break,
     BreakFrames,
@@ -35,37 +32,15 @@ from trunkline.sandbox.faults import (
     Silence,
     Trouble,
 )
-from trunkline.sandbox.models import find
 from trunkline.sandbox.outlet import Outlet
-from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.request import Request
 from trunkline.sandbox.scripts import perform
 from trunkline.sandbox.sightings import State
-from trunkline.sandbox.speech import Finish
 
 ORIGIN: Final = "http://127.0.0.1:1"
 
 ADDRESSES: Final = {face.name: ORIGIN + face.base_path for face in FACES}
 """The base address of each face by its format's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One request that came.
-
-    Attributes:
-        model: that it named.
-        face: the format's name.
-        prompt: what was asked.
-        answer: what a healthy model says to it.
-        tape: what was said.
-    """
-
-    model: str
-    face: str
-    prompt: Prompt
-    answer: Answer
-    tape: Tape
 
 
 class Tape(Outlet):
@@ -169,11 +144,13 @@ class TapedProvider:
 
     Attributes:
         heard: the requests that came, in order.
+        tapes: what was said to each of them.
         exchanges: the replies to them that have a head, in order.
     """
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
+        self.tapes: list[Tape] = []
         self.exchanges: list[TapedExchange] = []
 
     async def open(
@@ -186,21 +163,10 @@ class TapedProvider:
         """
         target = request.url.raw_path.decode()
         fields = tuple((name.lower(), value) for name, value in request.headers.items())
-        face, head = place(Request(request.method, target, fields, request.content, True))
-        route = face.route(head)
-        assert route is not None, target
-        body = msgspec.json.decode(request.content)
-        model = face.model(route, body) or ""
-        behaviour = find(model)
-        assert behaviour is not None, model
-        prompt = face.read(head, route, body)
-        assert isinstance(prompt, Prompt)
-        tape = Tape()
-        await _speak(tape, face, prompt, behaviour, Occasion(tape.request_id, route, model))
-        answer = fold(
-            part for part in perform(behaviour.script, prompt) if not isinstance(part, Finish)
-        )
-        self.heard.append(Heard(model, face.name, prompt, answer, tape))
+        heard = hear(Request(request.method, target, fields, request.content, True))
+        tape = await _speak(heard)
+        self.heard.append(heard)
+        self.tapes.append(tape)
         if not tape.status:
             assert tape.fault is not None
             raise tape.fault
@@ -209,10 +175,11 @@ class TapedProvider:
         return exchange
 
 
-async def _speak(
-    tape: Tape, face: Face, prompt: Prompt, behaviour: Behaviour, occasion: Occasion
-) -> None:
-    """Speak the answer to a prompt onto a tape."""
+async def _speak(heard: Heard) -> Tape:
+    """Return the tape of an answer."""
+    tape = Tape()
+    prompt, behaviour, face = heard.prompt, heard.behaviour, heard.face
+    occasion = Occasion(tape.request_id, heard.route, heard.model)
     try:
         if behaviour.refuses_prefill and prompt.history.prefill is not None:
             raise Refusal(Trouble.INVALID_REQUEST, "It ends with an assistant's message.")
@@ -226,11 +193,11 @@ async def _speak(
         )
         await delivery.deliver(perform(behaviour.script, prompt), stream=prompt.stream)
     except Refusal as refusal:
-        document: Document = face.refuse(refusal, occasion)
-        await tape.answer(document)
+        await tape.answer(face.refuse(refusal, occasion))
     if _stalls(behaviour.fault):
         # What the sandbox does in the end, when it was silent for ten minutes, nobody waits for.
         tape.fault = Silent(head_received=tape.status != 0)
+    return tape
 
 
 def _stalls(fault: Fault | None) -> bool:

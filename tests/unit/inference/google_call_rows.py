@@ -186,15 +186,28 @@ CALLS = [
         contents(
             SAID,
             model(FIRST_SENT, SECOND_SENT),
-            user(answered("a"), answered("The tool was not run.", "call_2", "g", key="error")),
+            user(answered("a"), answered("No result came.", "call_2", "g", key="error")),
             SAID,
             model({"functionCall": {"id": "call_3", "name": "h", "args": {}}}),
-            user(answered("The tool was not run.", "call_3", "h", key="error")),
+            user(answered("No result came.", "call_3", "h", key="error")),
         ),
         {
             "messages[1].content[1].tool_call": TRANSLATED,
             "messages[4].content[0].tool_call": TRANSLATED,
         },
+        OLDER,
+    ),
+    Row(
+        "a tool whose name a model made up",
+        messages(USER,
+                 parts("ROLE_ASSISTANT", {"tool_call": {"id": "call_1", "name": "9 lives.x"}}),
+                 results(result({"text": "a"}))),
+        contents(
+            SAID,
+            model({"functionCall": {"id": "call_1", "name": "__lives.x", "args": {}}}),
+            user(answered("a", name="__lives.x")),
+        ),
+        {"messages[1].content[0].tool_call.name": TRANSLATED},
         OLDER,
     ),
     Row(

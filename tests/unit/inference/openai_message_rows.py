@@ -114,112 +114,41 @@ MESSAGES = [
         {"messages[0].content[2].document": DROPPED},
     ),
     Row(
-        "calls and results",
-        messages(
-            USER,
-            parts(
-                "ROLE_ASSISTANT",
-                {"text": "I'll ask."},
-                CALL,
-                {"tool_call": {"id": "call_2", "name": "g"}},
+        "a text to be continued, by who imitates the format, though there are tools",
+        {
+            **messages(
+                USER,
+                parts("ROLE_ASSISTANT", {"text": "Hi,"}),
+                parts("ROLE_ASSISTANT", {"text": "I \n"}),
             ),
-            parts(
-                "ROLE_TOOL",
-                {"tool_result": {"call_id": "call_2", "content": [{"text": "a"}, {"text": "b"}]}},
-                {"tool_result": {"call_id": "call_1"}},
-            ),
-        ),
+            "tools": [{"name": "f"}],
+        },
+        {
+            **messages(SAID, {"role": "assistant", "content": "Hi,\n\nI"}),
+            "tools": tools_sent("f"),
+        },
+        {"messages[2]": TRANSLATED},
+        ALIKE,
+    ),
+    Row(
+        "blanks to be continued, which are nothing",
+        messages(USER, parts("ROLE_ASSISTANT", {"text": " \n"})),
+        messages(SAID),
+        {"messages[1]": TRANSLATED},
+        ALIKE,
+    ),
+    Row(
+        "a text to be continued, which OpenAI does not",
+        messages(USER, parts("ROLE_ASSISTANT", {"text": "Hi, I "})),
         messages(
             SAID,
-            {
-                "role": "assistant",
-                "content": "I'll ask.",
-                "tool_calls": [
-                    CALL_SENT,
-                    {
-                        "id": "call_2",
-                        "type": "function",
-                        "function": {"name": "g", "arguments": "{}"},
-                    },
-                ],
-            },
-            answer("a\nb", "call_2"),
-            answer(""),
-        ),
-    ),
-    Row(
-        "a tool that failed",
-        messages(ASKED, result({"text": "no disk"}, is_error=True)),
-        messages(ASKED_SENT, answer("ERROR: no disk")),
-    ),
-    Row(
-        "pictures in results, which follow when all results are through",
-        messages(
-            parts("ROLE_ASSISTANT", CALL, {"tool_call": {"id": "call_2", "name": "g"}}),
-            result({"text": "Here:"}, PNG),
-            result(PNG, call_id="call_2"),
-            USER,
-        ),
-        messages(
-            {
-                "role": "assistant",
-                "tool_calls": [
-                    CALL_SENT,
-                    {
-                        "id": "call_2",
-                        "type": "function",
-                        "function": {"name": "g", "arguments": "{}"},
-                    },
-                ],
-            },
-            answer("Here:"),
-            answer("(The content of this result follows in a message of the user.)", "call_2"),
+            {"role": "assistant", "content": "Hi, I "},
             {
                 "role": "user",
-                "content": [
-                    {"type": "text", "text": "Content of the result of tool call call_1:"},
-                    PNG_SENT,
-                    {"type": "text", "text": "Content of the result of tool call call_2:"},
-                    PNG_SENT,
-                ],
-            },
-            SAID,
-        ),
-        {
-            "messages[1].content[0].tool_result.content[1].image": TRANSLATED,
-            "messages[2].content[0].tool_result.content[0].image": TRANSLATED,
-        },
-    ),
-    Row(
-        "a document in the last result",
-        messages(
-            ASKED,
-            result(
-                {"document": {"data": "AA==", "media_type": "text/plain"}},
-                {"document": {"url": "https://acme.example/a", "media_type": "text/plain"}},
-            ),
-        ),
-        messages(
-            ASKED_SENT,
-            answer("(The content of this result follows in a message of the user.)"),
-            {
-                "role": "user",
-                "content": [
-                    {"type": "text", "text": "Content of the result of tool call call_1:"},
-                    {
-                        "type": "file",
-                        "file": {
-                            "filename": "document.plain",
-                            "file_data": "data:text/plain;base64,AA==",
-                        },
-                    },
-                ],
+                "content": "Go on exactly where your answer breaks off, and repeat nothing of it.",
             },
         ),
-        {
-            "messages[1].content[0].tool_result.content[0].document": TRANSLATED,
-            "messages[1].content[0].tool_result.content[1].document": DROPPED,
-        },
+        {"messages[1]": TRANSLATED},
     ),
     Row(
         "what belongs to others",
@@ -264,11 +193,15 @@ MESSAGES = [
         "a refusal",
         messages(
             parts("ROLE_ASSISTANT", {"refusal": "No."}),
+            USER,
             parts("ROLE_ASSISTANT", {"text": "Well. "}, {"refusal": "No."}),
+            USER,
         ),
         messages(
             {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+            SAID,
             {"role": "assistant", "content": "Well. ", "refusal": "No."},
+            SAID,
         ),
     ),
     Row(
@@ -277,25 +210,5 @@ MESSAGES = [
         messages({"role": "assistant", "content": "Well. No."}),
         {"messages[0].content[1].refusal": TRANSLATED},
         ALIKE,
-    ),
-    Row(
-        "ids that not everybody takes",
-        messages(
-            parts("ROLE_ASSISTANT", {"tool_call": {"id": "a.b:c", "name": "f"}}),
-            result({"text": "a"}, call_id="a.b:c"),
-        ),
-        messages(
-            {
-                "role": "assistant",
-                "tool_calls": [
-                    {
-                        "id": "call_b2a25f70f5cf2429a9473fdc",
-                        "type": "function",
-                        "function": {"name": "f", "arguments": "{}"},
-                    }
-                ],
-            },
-            answer("a", "call_b2a25f70f5cf2429a9473fdc"),
-        ),
     ),
 ]

@@ -13,13 +13,14 @@ from trunkline.inference.adapters.losses import MAX_LOSSES
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.transcript import check
 from trunkline.inference.v1 import chat_pb2, provider_pb2
+from unit.inference.ollama_call_rows import CALLS
 from unit.inference.ollama_message_rows import MESSAGES
 from unit.inference.ollama_rows import CLOUD, LOCAL, SAID, USER, Row, messages, parts
 from unit.inference.ollama_setting_rows import SETTINGS, TOOLS
 
 ADAPTER = OllamaAdapter()
 
-ROWS = MESSAGES + SETTINGS + TOOLS
+ROWS = MESSAGES + CALLS + SETTINGS + TOOLS
 
 LIST = provider_pb2.PROBE_PURPOSE_LIST_MODELS
 PROVE = provider_pb2.PROBE_PURPOSE_PROVE_KEY

@@ -13,13 +13,14 @@ from trunkline.inference.adapters.losses import MAX_LOSSES
 from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.transcript import check
 from trunkline.inference.v1 import chat_pb2, provider_pb2
+from unit.inference.openai_call_rows import CALLS
 from unit.inference.openai_message_rows import MESSAGES
 from unit.inference.openai_rows import ALIKE, OWN, SAID, USER, Row, messages, parts
 from unit.inference.openai_setting_rows import SETTINGS, TOOLS
 
 ADAPTER = OpenAIAdapter()
 
-ROWS = MESSAGES + SETTINGS + TOOLS
+ROWS = MESSAGES + CALLS + SETTINGS + TOOLS
 
 
 def ask(asked: dict[str, Any]) -> chat_pb2.ChatRequest:

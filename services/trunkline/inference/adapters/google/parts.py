@@ -38,7 +38,9 @@ _NO_NAMES: Final = "Gemini knows no names of documents."
 _NOT_TAKEN: Final = "Gemini does not take this type of media."
 _MEDIA_FOLLOW: Final = "The model takes text results only; it follows in a turn of the user."
 
-OTHERS_SIGNATURE: Final = "A signature goes back only to the provider and model that issued it."
+OTHERS_SIGNATURE: Final = (
+    "A signature goes back only to the provider, model and account that issued it."
+)
 """Why a signature is left out, wherever it stands."""
 
 
