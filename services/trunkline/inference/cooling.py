@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
@@ -24,6 +24,9 @@ _TIMEOUT_S: Final = 0.5
 # when its trial is over.
 _TRIAL: Final = timedelta(seconds=15)
 
+# A model and the key that it is asked with; empty: none.
+_Place: TypeAlias = tuple[str, str]
+
 
 class Cooling:
     """Asks health's view who cools, and health for leave to try.
@@ -38,7 +41,8 @@ class Cooling:
         self._stub = health_service_pb2_grpc.HealthServiceStub(channel)
         self._view = view
         self._clock = clock
-        self._own_trials: dict[tuple[str, str], float] = {}
+        self._own_trials: dict[_Place, float] = {}
+        self._asking: set[_Place] = set()
 
     def find(self, candidate: Candidate) -> Cooldown | None:
         """Return how a candidate cools; None: it does not."""
@@ -55,8 +59,19 @@ class Cooling:
             The trial's id; empty: health is away, and this process allows it itself; None:
             somebody else tries it.
         """
-        if cooldown.trial_remaining_s:
+        place = (candidate.name, candidate.credential.id)
+        # One asks for all chats of this process: the others need not wait for a refusal, and
+        # health has one to refuse from each process, not one from each chat.
+        if cooldown.trial_remaining_s or place in self._asking:
             return None
+        self._asking.add(place)
+        try:
+            return await self._acquire(candidate, place)
+        finally:
+            self._asking.discard(place)
+
+    async def _acquire(self, candidate: Candidate, place: _Place) -> str | None:
+        """Ask health for leave to try a candidate; see `try_out`."""
         request = health_service_pb2.AcquireTrialRequest(
             route=health_pb2.RouteKey(model=candidate.name, credential_id=candidate.credential.id)
         )
@@ -64,16 +79,15 @@ class Cooling:
         try:
             answer = await ask("health", self._stub.AcquireTrial, request, timeout=_TIMEOUT_S)
         except (Unavailable, PeerRefused):
-            return "" if self._allow_itself(cooldown) else None
+            return "" if self._allow_itself(place) else None
         self._view.adopt([answer.cooldown] if answer.HasField("cooldown") else [])
         # One that closed meanwhile may be asked like any other.
         closed = answer.cooldown.state == health_pb2.COOLDOWN_STATE_CLOSED
         return answer.trial_id or ("" if closed else None)
 
-    def _allow_itself(self, cooldown: Cooldown) -> bool:
+    def _allow_itself(self, place: _Place) -> bool:
         """Tell whether this process may try a route without health's leave, and note that."""
         now = self._clock.monotonic()
-        place = (cooldown.model, cooldown.credential_id)
         self._own_trials = {
             known: tried for known, tried in self._own_trials.items() if now - tried < OWN_TRIAL_S
         }

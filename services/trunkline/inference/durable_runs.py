@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from google.rpc import status_pb2
 
+from trunkline.inference.conversation import digest_result, mismatch
 from trunkline.inference.following import unavailable
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.content_keys import ContentKeys
@@ -19,6 +20,7 @@ from trunkline.inference.journal.seal import (
     TERMS,
     RunSeal,
     SealBroken,
+    inbox_kind,
     key_id_of,
     make_run_key,
     open_run_key,
@@ -42,16 +44,15 @@ from trunkline.inference.takeover import recall
 from trunkline.inference.terms import (
     Owner,
     Terms,
-    digest_key,
-    digest_request,
     read_terms,
     write_terms,
 )
-from trunkline.inference.v1 import event_pb2, run_pb2
+from trunkline.inference.v1 import event_pb2, message_pb2, run_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import (
     AlreadyExists,
     DataLoss,
+    FailedPrecondition,
     NotFound,
     TrunklineError,
     Unavailable,
@@ -62,8 +63,7 @@ from trunkline.kernel.status import to_status
 
 log = get_logger("trunkline.run")
 
-_FAMILY: Final = "chat"
-_PAGE_BYTES: Final = 256 * 1024
+_END_OF_LOOP: Final = "end"
 _CLAIMS: Final = 16
 _JITTER_S: Final = 0.1
 
@@ -121,8 +121,7 @@ class DurableRuns:
         key_id, content_key = await self._keys.current()
         run_id = new_id("run")
         wrapped, seal = make_run_key(key_id, content_key, run_id)
-        key = terms.request.idempotency_key
-        digest = digest_request(terms.request) if key else b""
+        digest = terms.request_digest
         new = NewRun(
             run_id=run_id,
             owner=terms.owner,
@@ -134,20 +133,13 @@ class DurableRuns:
             grace_s=terms.grace_s,
             continues=terms.continues,
             retention_s=terms.retention_s,
-            idempotency_key=digest_key(terms.owner, _FAMILY, key) if key else b"",
+            idempotency_key=terms.key_digest,
             request_digest=digest,
         )
-        try:
-            found = await self._store.create(new)
-        except JournalUnavailable:
-            raise _away() from None
+        found = await self._create(new)
         if found is not None and found.run_id != run_id:
             if found.request_digest != digest:
-                raise AlreadyExists(
-                    "IDEMPOTENCY_MISMATCH",
-                    "The idempotency key belongs to another request.",
-                    metadata={"run_id": found.run_id},
-                )
+                raise other_request(found.run_id)
             return await self._bring(found), True
         run = self._make(terms, new.created_ns, seal, run_id, last_sequence=0)
         self._own(run, epoch=1)
@@ -202,6 +194,23 @@ class DurableRuns:
         await self._end(run.id, 0, run.archive.seal, run_pb2.RUN_STATE_CANCELLED, status)
         await self._pull(run)
 
+    async def offer(self, run: Run, result: message_pb2.ToolResult) -> None:
+        """Give a tool's result to the process that carries a run.
+
+        Raises:
+            AlreadyExists: TOOL_RESULT_MISMATCH.
+            Unavailable: JOURNAL_UNAVAILABLE.
+        """
+        await self._send(run, result.call_id, digest_result(result), result.SerializeToString())
+
+    async def end_loop(self, run: Run) -> None:
+        """Let the process that carries a run know that no more results come.
+
+        Raises:
+            Unavailable: JOURNAL_UNAVAILABLE.
+        """
+        await self._send(run, _END_OF_LOOP, b"", b"")
+
     async def run(self) -> None:
         """Store, follow, renew and sweep, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -230,6 +239,35 @@ class DurableRuns:
             await self._store.retire(self.process_id)
         except JournalUnavailable:
             log.warning("leases_not_released")
+
+    async def _create(self, new: NewRun) -> RunRecord | None:
+        """Write a run that begins; one whose answer was lost is asked for again.
+
+        Raises:
+            Unavailable: JOURNAL_UNAVAILABLE.
+        """
+        try:
+            return await self._store.create(new)
+        except JournalUnavailable:
+            pass
+        try:
+            return await self._store.create(new)
+        except JournalUnavailable:
+            # It may have been written: nobody will carry it, and its key must be free again.
+            self._spawn(self._withdraw(new))
+            raise _away() from None
+
+    async def _withdraw(self, new: NewRun) -> None:
+        """End a run that was perhaps begun, as soon as the store can be told."""
+        end = End(run_pb2.RUN_STATE_CANCELLED, frees_key=True)
+        withdrawn = Append(new.run_id, 1, 0, -1, b"", end=end)
+        while True:
+            await asyncio.sleep(self._settings.run_lease_s / 5)
+            try:
+                await self._store.append([withdrawn])
+            except JournalUnavailable:
+                continue
+            return
 
     # --- following
 
@@ -361,6 +399,8 @@ class DurableRuns:
                 await self._lose(run)
             elif record.ended_ns and _is_settled(run):
                 await self._adopt_end(run, record)
+            else:
+                await self._empty_inbox(run)
         elif not record.ended_ns and not record.is_owned:
             await self._pull(run)
             if run.readers:
@@ -370,6 +410,32 @@ class DurableRuns:
             await self._pull(run)
             if not run.readers and not record.ended_ns:
                 await self._leave(run)
+
+    async def _send(self, run: Run, item_id: str, digest: bytes, data: bytes) -> None:
+        """Put something into a run's inbox."""
+        assert run.archive is not None
+        sealed = run.archive.seal.seal(inbox_kind(item_id), 0, 0, 0, data)
+        try:
+            taken = await self._store.put(run.id, item_id, digest, sealed)
+        except JournalUnavailable:
+            raise unavailable(run.id, run.journal.visible) from None
+        if not taken:
+            raise mismatch(item_id)
+
+    async def _empty_inbox(self, run: Run) -> None:
+        """Take what others sent for a loop that this process carries; again is no error."""
+        conversation, archive = run.conversation, run.archive
+        if conversation is None or archive is None or not run.is_live:
+            return
+        for item_id, sealed in await self._store.inbox(run.id):
+            if item_id == _END_OF_LOOP:
+                conversation.end()
+                continue
+            data = archive.seal.open(inbox_kind(item_id), 0, 0, 0, sealed)
+            try:
+                run.take_result(message_pb2.ToolResult.FromString(data))
+            except (FailedPrecondition, AlreadyExists) as refused:
+                log.warning("tool_result_refused", run_id=run.id, reason=refused.reason)
 
     async def _pull(self, run: Run) -> None:
         """Take over what the store has of a run that another process carries."""
@@ -459,7 +525,7 @@ class DurableRuns:
         assert archive is not None
         assert isinstance(journal, DurableJournal)
         await self._pull(run)
-        recalled = await recall(archive)
+        recalled = await recall(archive, run.terms)
         journal.skip_to(record.last_sequence)
         run.is_owned = True
         self._own(run, record.epoch)
@@ -470,6 +536,7 @@ class DurableRuns:
         if not self._may_run(run.terms.owner.principal):
             run.cancel("revoked", "The run's principal has no valid token left.")
             return
+        await self._empty_inbox(run)
         self._runs.carry_on(run)
         run.await_reader(run.terms.grace_s)
 
@@ -691,6 +758,15 @@ def stopping() -> Unavailable:
     """Return the error for readers of a process that stops."""
     return Unavailable(
         "NOT_SERVING", "The service is stopping; resume the run elsewhere.", retry_after=timedelta()
+    )
+
+
+def other_request(run_id: str) -> AlreadyExists:
+    """Return the error for an idempotency key that belongs to another request."""
+    return AlreadyExists(
+        "IDEMPOTENCY_MISMATCH",
+        "The idempotency key belongs to another request.",
+        metadata={"run_id": run_id},
     )
 
 

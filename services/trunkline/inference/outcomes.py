@@ -1,6 +1,7 @@
 """Tell health what attempts came to, in the background and in batches.
 
-What answers is known to this process at once, and to the others by their watch.
+What it answers is known to this process at once, and to the others by their watch. While it
+does not answer, each process goes by its own rule.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 import grpc
 
 from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
+from trunkline.inference.own_rule import judge_answer, judge_failure
 from trunkline.inference.v1 import failure_pb2
 from trunkline.kernel.channel import PeerRefused, ask
-from trunkline.kernel.clock import Clock, duration
+from trunkline.kernel.clock import Clock, duration, to_seconds
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
 from trunkline.views.health import HealthView
@@ -25,6 +27,8 @@ log = get_logger("trunkline.outcomes")
 MAX_WAITING = 10_000
 MAX_BATCH = 1_000
 _PAUSE_S = 0.25
+# While health is away: each time the same outcomes are put together anew, in every process.
+_AWAY_PAUSE_S = 1.0
 _TIMEOUT_S = 5.0
 # Health cannot take outcomes now, and will.
 _LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED", "STORE_UNAVAILABLE"}
@@ -62,8 +66,10 @@ class _Ended:
         if self.failure is not None:
             outcome.kind = self.failure.kind
             outcome.mid_stream = self.failure.mid_stream
-            if self.failure.reply.HasField("retry_after"):
-                outcome.retry_after.CopyFrom(self.failure.reply.retry_after)
+            # Of what the provider asked for, what is left: the report may come late.
+            wait_s = to_seconds(self.failure.reply.retry_after) - (now - self.ended)
+            if wait_s > 0:
+                outcome.retry_after.CopyFrom(duration(wait_s))
         return outcome
 
 
@@ -115,6 +121,8 @@ class Outcomes:
         now = self._clock.monotonic()
         ended = _Ended(model, credential_id, began, now, first_token, failure, trial_id, will_retry)
         self._waiting.append(ended)
+        if self._is_away:
+            self._judge(ended)
         self._something.set()
         if ended.is_urgent:
             self._urgent.set()
@@ -124,7 +132,7 @@ class Outcomes:
         while True:
             await self._something.wait()
             if self._is_away:
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_AWAY_PAUSE_S)
             else:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_PAUSE_S):
@@ -161,6 +169,21 @@ class Outcomes:
 
     def _keep(self, batch: list[_Ended]) -> None:
         """Put a batch back; what is older than the queue is long is dropped."""
-        self._is_away = True
+        if not self._is_away:
+            self._is_away = True
+            for ended in (*batch, *self._waiting):
+                self._judge(ended)
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extendleft(reversed(batch[-room:] if room else []))
+
+    def _judge(self, ended: _Ended) -> None:
+        """Let an outcome that health does not take change what this process knows."""
+        then = self._view.find(ended.model, ended.credential_id, ended.began)
+        if ended.failure is None:
+            cooldown = judge_answer(then)
+        elif ended.will_retry:
+            return
+        else:
+            cooldown = judge_failure(then, ended.failure, ended.model, ended.credential_id)
+        if cooldown is not None:
+            self._view.adopt((cooldown,))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
-from trunkline.inference.v1 import event_pb2, result_pb2
+from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
 
 
 class Progress:
@@ -19,14 +19,23 @@ class Progress:
         losses: of the answer so far.
         call_ids: of all tool calls that were begun.
         speaker: the model that spoke last; empty: none did.
+
+    Args:
+        request: the question, whose calls have ids that are taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request: chat_pb2.ChatRequest) -> None:
         self.fold = Fold()
         self.attempts: list[result_pb2.Attempt] = []
         self.attempt_count = 0
         self.losses: list[result_pb2.Loss] = []
-        self.call_ids: set[str] = set()
+        self.call_ids = {
+            part.tool_call.id
+            for message in request.messages
+            if message.role == message_pb2.ROLE_ASSISTANT
+            for part in message.content
+            if part.HasField("tool_call")
+        }
         self.speaker = ""
 
     def note(self, record: result_pb2.Attempt) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -92,19 +93,20 @@ class Pursuit:
         self._last: Died | None = None
         self._obstacle: TrunklineError | None = None
         self._may_hedge = True
+        self._early: result_pb2.Completed | None = None
 
-    async def carry(self) -> None:
-        """Ask until the run has its answer, and end it.
+    async def answer(self) -> result_pb2.Completed:
+        """Ask until there is a whole answer, or a turn that ends early with whole tool calls.
 
         Raises:
-            TrunklineError: what the run ends with otherwise.
+            TrunklineError: there is none; what the run ends with.
         """
         run = self._run
-        match judge(run.progress.fold.delivered(), run.terms.request.continuation):
+        match judge(run.progress.fold.delivered(), run.question.continuation):
             case Course.END_TURN:
-                return run.finish(self._complete_early())
+                return self._complete_early()
             case Course.FORBIDDEN:
-                raise not_allowed(SUPERSEDED, run.terms.request.continuation, self._trail())
+                raise not_allowed(SUPERSEDED, run.question.continuation, self._trail())
             case Course.GO_ON:
                 pass
         choice = await self._selection.next()
@@ -119,10 +121,10 @@ class Pursuit:
                 died.asking.close()
                 choice = await self._recover(died)
             else:
-                return run.finish(completed)
-        if run.is_live:
-            raise self._nothing_left()
-        return None
+                return completed
+            if self._early is not None:
+                return self._early
+        raise self._nothing_left()
 
     async def _prepare(self, choice: Choice) -> Asking | None:
         """Put an attempt together, up to the moment where its request is sent.
@@ -132,7 +134,7 @@ class Pursuit:
         """
         run, plan, candidate = self._run, self._plan, choice.candidate
         continuation = carry_on(
-            run.terms.request, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
+            run.question, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
         )
         if continuation is None:
             sentence = "It does not go on from a partial answer, and nothing else is allowed."
@@ -164,8 +166,8 @@ class Pursuit:
         )
         adapter = self._means.adapters[candidate.provider.endpoint.format]
         asking = Asking(attempt, adapter, target, self._means.transport, streams=streams)
-        if run.terms.request.strict and attempt.losses:
-            loss = attempt.losses[0]
+        loss = next(filter(_matters, attempt.losses), None)
+        if run.question.strict and loss is not None:
             self._obstacle = would_lose(candidate.name, loss)
             self._pass_over(candidate, failure_pb2.SKIP_REASON_WOULD_LOSE, self._obstacle.message)
             return None
@@ -180,9 +182,8 @@ class Pursuit:
             FailedPrecondition: NO_CREDENTIAL: the key is gone.
             Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
         """
-        secret = await self._means.keys.resolve(
-            candidate.credential, self._run.terms.owner, candidate.place.origin
-        )
+        key = candidate.credential
+        secret = await self._means.keys.resolve(key, self._run.terms.owner, candidate.place.origin)
         provider = candidate.provider
         return Target(
             provider=provider.name,
@@ -190,7 +191,7 @@ class Pursuit:
             base_url=candidate.place.url,
             headers=dict(provider.endpoint.headers),
             secret=secret,
-            credential_id=candidate.credential.id,
+            credential_id=_account(key.id),
             # The type that gives a format its name is the vendor's own.
             first_party=provider.type == provider.endpoint.format,
         )
@@ -296,7 +297,7 @@ class Pursuit:
         attempt.drafts.abort_open_calls()
         self._append(died.asking, last=True)
         self._last = died
-        course = judge(run.progress.fold.delivered(), run.terms.request.continuation)
+        course = judge(run.progress.fold.delivered(), run.question.continuation)
         choice, pause_s = None, 0.0
         if course is Course.GO_ON:
             choice, pause_s = self._same_again(died)
@@ -306,9 +307,9 @@ class Pursuit:
         self._note_failed(died, choice, pause_s)
         match course:
             case Course.END_TURN:
-                run.finish(self._complete_early())
+                self._early = self._complete_early()
             case Course.FORBIDDEN:
-                raise not_allowed(died.failure, run.terms.request.continuation, self._trail())
+                raise not_allowed(died.failure, run.question.continuation, self._trail())
             case Course.GO_ON if choice is not None and pause_s:
                 await asyncio.sleep(pause_s)
             case _:
@@ -407,8 +408,8 @@ class Pursuit:
             return nothing_left(None, is_alone=self._plan.is_alone, trail=self._trail())
         run, attempt = self._run, died.asking.attempt
         delivered = run.progress.fold.delivered()
-        policy = run.terms.request.continuation
-        if delivered is not None and carry_on(run.terms.request, delivered, prefills=False) is None:
+        policy = run.question.continuation
+        if delivered is not None and carry_on(run.question, delivered, prefills=False) is None:
             return not_allowed(died.failure, policy, self._trail())
         if died.is_ours:
             return to_limit(self._means.settings.connections_per_provider)
@@ -432,7 +433,7 @@ class Pursuit:
 
     def _hedge_after(self, attempt: Attempt) -> float | None:
         """Return after how many silent seconds a second one is asked beside; None: never."""
-        request, patience_s = self._run.terms.request, attempt.waits.first_token
+        request, patience_s = self._run.question, attempt.waits.first_token
         hedge_s = self._means.settings.hedge_after_s
         if request.limits.HasField("hedge_after"):
             hedge_s = to_seconds(request.limits.hedge_after)
@@ -470,6 +471,16 @@ def _streams(candidate: Candidate) -> bool:
     """Tell whether a provider is asked for a stream; absent means yes."""
     endpoint = candidate.provider.endpoint
     return endpoint.streaming if endpoint.HasField("streaming") else True
+
+
+def _matters(loss: result_pb2.Loss) -> bool:
+    """Tell whether a strict request is refused for a loss; a cache mark is never the reason."""
+    return not loss.path.endswith((".cache", ".cache.ttl"))
+
+
+def _account(credential_id: str) -> str:
+    """Return what signatures are bound to: it tells accounts apart, and names none."""
+    return hashlib.sha256(credential_id.encode()).hexdigest()[:16] if credential_id else ""
 
 
 def _refuses_prefill(attempt: Attempt, failure: failure_pb2.AttemptFailure) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from trunkline.inference.durable_runs import DurableRuns, not_found
+from trunkline.inference.conversation import unexpected
+from trunkline.inference.durable_runs import DurableRuns, not_found, other_request
 from trunkline.inference.journal.store import JournalUnavailable, RunQuery, RunRecord
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import chat_pb2, run_pb2
+from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import timestamp
 
@@ -37,7 +38,14 @@ class Registry:
         """
         if terms.durable:
             return await self._durable.start(terms)
-        return self._runs.start(terms), False
+        if not terms.request.idempotency_key:
+            return self._runs.start(terms), False
+        found = self._runs.find_key(terms.key_digest)
+        if found is None:
+            return self._runs.start(terms), False
+        if found.terms.request_digest != terms.request_digest:
+            raise other_request(found.id)
+        return found, True
 
     async def find(self, run_id: str, owner: Owner) -> Run:
         """Return a run to its owner.
@@ -80,6 +88,32 @@ class Registry:
             await self._durable.cancel(run, "cancel", sentence)
         else:
             run.cancel("cancel", sentence)
+
+    async def offer(self, run: Run, result: message_pb2.ToolResult) -> None:
+        """Give a tool's result to a run, whoever carries it.
+
+        Raises:
+            FailedPrecondition: UNEXPECTED_TOOL_RESULT.
+            AlreadyExists: TOOL_RESULT_MISMATCH.
+            Unavailable: JOURNAL_UNAVAILABLE.
+        """
+        if run.terms.loop is None or not run.is_live:
+            raise unexpected(result.call_id)
+        if run.is_owned:
+            run.take_result(result)
+        else:
+            await self._durable.offer(run, result)
+
+    async def end_loop(self, run: Run) -> None:
+        """Let a run know that no more results come, whoever carries it.
+
+        Raises:
+            Unavailable: JOURNAL_UNAVAILABLE.
+        """
+        if run.is_owned and run.conversation is not None:
+            run.conversation.end()
+        elif run.is_durable and run.is_live and run.terms.loop is not None:
+            await self._durable.end_loop(run)
 
     async def newest_first(self, query: RunQuery) -> list[run_pb2.Run]:
         """Return runs, newest first, without their answers.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from google.rpc import status_pb2
 
 from trunkline.inference.attempt import Attempt
+from trunkline.inference.conversation import Conversation, unexpected
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.memory import MemoryJournal
@@ -59,12 +60,14 @@ class Run:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
         progress: how far its answer has come, where this process carries it.
+        conversation: its tool loop; None: it is a single turn.
         under_way: the attempts under way, of which a hedge makes two.
         rows: of the ledger, by number of the attempt.
         on_unread: is called instead of ending a run that nobody reads here; None: nobody could
             read it elsewhere.
         on_readers: is called when somebody begins or ceases to read it here.
         parted: why this process carries and follows it no more, though it has not ended.
+        frees_key: its idempotency key may be used again.
         cancelled_by: `cancel`, `disconnect` or `revoked`; empty: it was not.
     """
 
@@ -85,7 +88,10 @@ class Run:
         self.journal = journal
         self.archive = archive
         self.is_owned = is_owned
-        self.progress = Progress()
+        self.progress = Progress(terms.request)
+        self.conversation: Conversation | None = None
+        if terms.loop is not None:
+            self.conversation = Conversation(terms.loop, terms.request)
         self.answer: message_pb2.Message | None = None
         self.answer_bytes = 0
         self.state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_RUNNING
@@ -95,6 +101,7 @@ class Run:
         self.ended_ns = 0
         self.readers = 0
         self.cancelled_by = ""
+        self.frees_key = False
         self.task: asyncio.Task[None] | None = None
         self.under_way: list[Attempt] = []
         self.rows: dict[int, result_pb2.Attempt] = {}
@@ -106,6 +113,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
         self._total: asyncio.TimerHandle | None = None
+        self._remaining_s = terms.total_s
         if is_owned:
             self.limit(terms.total_s)
 
@@ -208,11 +216,54 @@ class Run:
         if failed is not None:
             self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_failed=failed))
 
+    @property
+    def question(self) -> chat_pb2.ChatRequest:
+        """Return what the model is asked in the turn under way."""
+        return self.terms.request if self.conversation is None else self.conversation.question
+
+    def complete_turn(self) -> None:
+        """Let a turn end with tool calls; the run waits for their results, and its time stops."""
+        assert self.conversation is not None
+        told = self.conversation.complete_turn(self.progress.fold.message())
+        self.append(event_pb2.ChatEvent(turn_completed=told))
+        self._remaining_s = self.remaining_s
+        if self._total is not None:
+            self._total.cancel()
+            self._total = None
+        self._enter_state(run_pb2.RUN_STATE_WAITING)
+
+    def next_turn(self) -> None:
+        """Go on with the results of the turn."""
+        assert self.conversation is not None
+        self.conversation.next_turn()
+        self.limit(self._remaining_s)
+        self._enter_state(run_pb2.RUN_STATE_RUNNING)
+
+    def take_result(self, result: message_pb2.ToolResult) -> None:
+        """Take a tool's result, and say that it came; one that had come is taken silently.
+
+        Raises:
+            FailedPrecondition: UNEXPECTED_TOOL_RESULT.
+            AlreadyExists: TOOL_RESULT_MISMATCH.
+        """
+        if self.conversation is None or not self.is_live:
+            raise unexpected(result.call_id)
+        if self.conversation.offer(result):
+            if isinstance(self.journal, DurableJournal):
+                self.journal.add(Kind.TOOL_RESULT, result.SerializeToString())
+            told = event_pb2.ToolResultAccepted(call_id=result.call_id)
+            self.note(event_pb2.ChatEvent(tool_result_accepted=told))
+
     def finish(self, completed: result_pb2.Completed) -> None:
         """End the run with a whole answer; its message is folded from the events."""
         if not self.is_live:
             return
-        self._keep_answer(self.progress.fold.message(), completed)
+        waiting = self.conversation is not None and self.conversation.is_waiting
+        answer = self.progress.fold.message()
+        if self.conversation is not None and waiting:
+            # Of a loop that its client ended the answer is the last turn's.
+            answer = self.conversation.last_message
+        self._keep_answer(answer, completed)
         self.journal.append(event_pb2.ChatEvent(completed=completed))
         self._end(run_pb2.RUN_STATE_SUCCEEDED)
 
@@ -284,7 +335,7 @@ class Run:
         self._stop_timers()
         self.halt()
         self.under_way = []
-        self.progress = Progress()
+        self.progress = Progress(self.terms.request)
         self.rows = {}
         if isinstance(self.journal, DurableJournal):
             self.journal.retreat()
@@ -418,12 +469,12 @@ class Run:
         self.ended_ns = self._clock.time_ns()
         self._stop_timers()
         self.under_way = []
-        frees_key = self._frees_key()
+        self.frees_key = self._frees_key()
         self.progress.fold = type(self.progress.fold)()
         if isinstance(self.journal, DurableJournal) and self.archive is not None:
             status = b"" if self.status is None else self.status.SerializeToString()
             sealed = self.archive.seal.seal(STATUS, 0, 0, 0, status) if status else b""
-            self.journal.conclude(End(state, sealed, frees_key=frees_key))
+            self.journal.conclude(End(state, sealed, frees_key=self.frees_key))
         else:
             self._close()
 
@@ -453,6 +504,7 @@ class Run:
     def supersede(self, recalled: Recalled) -> None:
         """Go on from what a dead process left: its calls are aborted, its attempts closed."""
         self.progress, self.rows = recalled.progress, recalled.rows
+        self.conversation = recalled.conversation
         progress = self.progress
         for block, call_id in progress.fold.open_calls():
             aborted = event_pb2.ToolCallAborted(block=block, call_id=call_id)
@@ -468,6 +520,12 @@ class Run:
             if not self.terms.caller.is_admin:
                 shown.credential_id = ""
             progress.note(shown)
+
+    def _enter_state(self, state: run_pb2.RunState.ValueType) -> None:
+        """Take a state that is not final."""
+        self.state = state
+        if isinstance(self.journal, DurableJournal):
+            self.journal.enter(state)
 
     def _cancel_attempts(self) -> None:
         """Note the attempts under way as cancelled."""

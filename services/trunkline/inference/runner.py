@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+from trunkline.inference.conversation import call_ids, check_turn
 from trunkline.inference.plan import draw_up
 from trunkline.inference.pursuit import Means, Pursuit
 from trunkline.inference.run import Run
+from trunkline.inference.trail import sum_usage
+from trunkline.inference.v1 import result_pb2
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
@@ -36,18 +39,52 @@ class Runner:
         self._credentials.check_fresh()
 
     async def carry(self, run: Run) -> None:
-        """Ask until the run has its answer, and end it.
+        """Ask until the run has its answer, turn by turn where it is a loop, and end it.
 
         Raises:
             TrunklineError: what the run ends with otherwise.
         """
+        conversation = run.conversation
+        if conversation is None:
+            run.finish(await self._answer(run))
+            return
+        while True:
+            if not conversation.is_waiting:
+                completed = await self._answer(run)
+                calls = len(call_ids(run.progress.fold.message()))
+                if not calls or conversation.is_ending:
+                    run.finish(completed)
+                    return
+                check_turn(conversation, calls)
+                run.complete_turn()
+            if not await conversation.wait():
+                run.finish(self._last_turn(run))
+                return
+            run.next_turn()
+
+    async def _answer(self, run: Run) -> result_pb2.Completed:
+        """Ask until there is a whole answer to the question under way.
+
+        Raises:
+            TrunklineError: there is none.
+        """
         self._means.budget.earn()
         plan = draw_up(
-            run.terms.request,
+            run.question,
             run.terms.caller,
             self._catalog,
             self._credentials,
             random.random,
             self._means.latencies.of,
         )
-        await Pursuit(run, plan, self._means).carry()
+        return await Pursuit(run, plan, self._means).answer()
+
+    def _last_turn(self, run: Run) -> result_pb2.Completed:
+        """Return the end of a loop whose client sends no more results."""
+        return result_pb2.Completed(
+            finish_reason=result_pb2.FINISH_REASON_TOOL_CALLS,
+            usage=sum_usage(run.progress.attempts),
+            model=run.progress.speaker,
+            attempts=run.progress.attempts,
+            losses=run.progress.losses,
+        )

@@ -54,6 +54,7 @@ class Runs:
         self._clock = clock
         self._carry = carry
         self._runs: dict[str, Run] = {}
+        self._keys: dict[bytes, Run] = {}
         self._live: set[Run] = set()
         self._live_of: Counter[str] = Counter()
         self._size = 0
@@ -81,7 +82,18 @@ class Runs:
             count=self._count,
         )
         run = Run(new_id("run"), terms, journal, self._clock, self.note_end)
+        key = terms.key_digest
+        if key:
+            self._keys[key] = run
         self.begin(run)
+        return run
+
+    def find_key(self, key: bytes) -> Run | None:
+        """Return the MEMORY run that an idempotency key began; None: there is none."""
+        run = self._keys.get(key)
+        if run is None or run.frees_key or run.id not in self._runs:
+            self._keys.pop(key, None)
+            return None
         return run
 
     def make_durable_journal(self, last_sequence: int) -> DurableJournal:
@@ -203,6 +215,7 @@ class Runs:
             run = self._ended.popleft()
             if self._runs.pop(run.id, None) is not None:
                 self._forget(run)
+            self._keys.pop(run.terms.key_digest, None)
 
     def refuse(self) -> None:
         """Begin no new run from now on."""

@@ -12,6 +12,8 @@ from typing import Any
 import grpc
 
 from trunkline.inference import transcript, unserved
+from trunkline.inference.conversation import Loop
+from trunkline.inference.converse import converse
 from trunkline.inference.following import follow
 from trunkline.inference.journal.store import RunQuery
 from trunkline.inference.pages import PAGE_BYTES, cut_message
@@ -36,6 +38,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 RUN_ID = "trunkline-run-id"
 ATTACHED = "trunkline-attached"
+MAX_TURNS = 32
+MAX_PARALLEL_CALLS = 16
+TOOL_TIMEOUT_S = 600.0
 _DEFAULT_PAGE = 50
 # What stands around a run in a list.
 _FRAME_BYTES = 8
@@ -90,6 +95,20 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         run = await self._registry.find(request.run_id, owner)
         after = request.after_sequence
         async with _reading(run, context), contextlib.aclosing(follow(run, after)) as events:
+            async for event in events:
+                yield event  # type: ignore[misc] # serialised already; the listener passes it on
+
+    async def Converse(
+        self, request_iterator: AsyncIterator[run_pb2.ConverseRequest], context: Context
+    ) -> AsyncIterator[event_pb2.ChatEvent]:
+        """Hold a whole tool loop in one run."""
+        events = converse(
+            request_iterator,
+            self._registry,
+            self._open_loop,
+            lambda run, attached: _reading(run, context, attached=attached),
+        )
+        async with contextlib.aclosing(events):
             async for event in events:
                 yield event  # type: ignore[misc] # serialised already; the listener passes it on
 
@@ -172,7 +191,26 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             response.runs.append(described)
         return response
 
-    async def _begin(self, request: chat_pb2.ChatRequest, *, unary: bool) -> tuple[Run, bool]:
+    async def _open_loop(self, request: run_pb2.ConverseRequest) -> tuple[Run, int, bool]:
+        """Begin a tool loop, or find the one that is asked for."""
+        if request.HasField("attach"):
+            attach = request.attach
+            owner = own(current_caller(), attach.on_behalf_of)
+            return await self._registry.find(attach.run_id, owner), attach.after_sequence, False
+        start = request.start
+        loop = Loop(
+            max_turns=start.max_turns or MAX_TURNS,
+            max_parallel_calls=start.max_parallel_calls or MAX_PARALLEL_CALLS,
+            tool_timeout_s=to_seconds(start.tool_timeout)
+            if start.HasField("tool_timeout")
+            else TOOL_TIMEOUT_S,
+        )
+        run, attached = await self._begin(start.chat, unary=False, loop=loop)
+        return run, 0, attached
+
+    async def _begin(
+        self, request: chat_pb2.ChatRequest, *, unary: bool, loop: Loop | None = None
+    ) -> tuple[Run, bool]:
         """Check a chat request and begin its run, or find the one that its key began.
 
         Returns:
@@ -188,10 +226,18 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         caller = current_caller()
         owner = own(caller, request.on_behalf_of)
         await self._runner.check_ready()
-        return await self._registry.begin(self._settle(request, owner, caller, unary=unary))
+        return await self._registry.begin(
+            self._settle(request, owner, caller, unary=unary, loop=loop)
+        )
 
     def _settle(
-        self, request: chat_pb2.ChatRequest, owner: Owner, caller: Caller, *, unary: bool
+        self,
+        request: chat_pb2.ChatRequest,
+        owner: Owner,
+        caller: Caller,
+        *,
+        unary: bool,
+        loop: Loop | None = None,
     ) -> Terms:
         """Return the terms of a run: the request's, else the deployment's."""
         call = current_call()
@@ -225,6 +271,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             in_parts=not unary or grace > 0 or durable or continues,
             durable=durable,
             continues=continues,
+            loop=loop,
         )
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from trunkline.inference.continuation import estimate_tokens
+from trunkline.inference.conversation import Conversation
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.records import Kind
 from trunkline.inference.progress import Progress
-from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
+from trunkline.inference.terms import Terms
+from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, message_pb2, result_pb2
 
 SUPERSEDED = failure_pb2.AttemptFailure(
     kind=failure_pb2.ERROR_KIND_SUPERSEDED,
@@ -26,21 +28,31 @@ class Recalled:
         progress: how far its answer has come.
         rows: of the ledger, by number of the attempt; those without an outcome are open.
         said: characters that each attempt gave to readers.
+        conversation: its tool loop; None: it is a single turn.
     """
 
     progress: Progress
     rows: dict[int, result_pb2.Attempt]
     said: dict[int, int]
+    conversation: Conversation | None = None
 
 
-async def recall(archive: Archive) -> Recalled:
+async def recall(archive: Archive, terms: Terms | None = None) -> Recalled:
     """Return what a run's journal says.
+
+    Args:
+        archive: of the run.
+        terms: what was settled of it; None: only its attempts matter.
 
     Raises:
         JournalUnavailable: the store does not answer.
         SealBroken: what lies there is not what was written.
     """
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest() if terms is None else terms.request)
+    conversation = None
+    if terms is not None and terms.loop is not None:
+        conversation = Conversation(terms.loop, terms.request)
+    results: list[message_pb2.ToolResult] = []
     rows: dict[int, result_pb2.Attempt] = {}
     said: Counter[int] = Counter()
     models: dict[int, str] = {}
@@ -48,6 +60,8 @@ async def recall(archive: Archive) -> Recalled:
         match stored.kind:
             case Kind.EVENT:
                 event = event_pb2.ChatEvent.FromString(stored.data)
+                if conversation is not None:
+                    _recall_turn(conversation, progress, event, results)
                 size = progress.fold.size
                 progress.recall(event)
                 if event.HasField("attempt_started"):
@@ -61,8 +75,35 @@ async def recall(archive: Archive) -> Recalled:
             case Kind.LOSS:
                 progress.losses.append(result_pb2.Loss.FromString(stored.data))
             case Kind.TOOL_RESULT:
-                pass
-    return Recalled(progress, rows, said)
+                results.append(message_pb2.ToolResult.FromString(stored.data))
+    return Recalled(progress, rows, said, conversation)
+
+
+def _recall_turn(
+    conversation: Conversation,
+    progress: Progress,
+    event: event_pb2.ChatEvent,
+    results: list[message_pb2.ToolResult],
+) -> None:
+    """Take in what an event says of the turns of a loop.
+
+    Args:
+        conversation: as far as it is recalled.
+        progress: before the event.
+        event: the next one.
+        results: stored and not yet taken in; those that were told of are taken out.
+    """
+    match event.WhichOneof("kind"):
+        case "turn_completed":
+            conversation.complete_turn(progress.fold.message())
+        case "tool_result_accepted":
+            for result in list(results):
+                conversation.offer(result)
+                results.remove(result)
+        case "attempt_started" if conversation.is_waiting:
+            conversation.next_turn()
+        case _:
+            pass
 
 
 def close(row: result_pb2.Attempt, said: int, ended_ns: int) -> result_pb2.Attempt:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trunkline.inference.conversation import Loop
 from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.call import Caller
 
@@ -44,6 +45,7 @@ class Terms:
             for it in one piece.
         durable: it survives the death of its process.
         continues: it goes on without readers.
+        loop: of a Converse; None: it is a single turn.
     """
 
     owner: Owner
@@ -57,6 +59,20 @@ class Terms:
     in_parts: bool = True
     durable: bool = False
     continues: bool = False
+    loop: Loop | None = None
+
+    @property
+    def key_digest(self) -> bytes:
+        """Return the digest of the idempotency key, which is its owner's alone; empty: none."""
+        key = self.request.idempotency_key
+        family = "chat" if self.loop is None else "converse"
+        return _digest_key(self.owner, family, key) if key else b""
+
+    @property
+    def request_digest(self) -> bytes:
+        """Return the digest of the request as far as the key covers it; empty: there is none."""
+        key = self.request.idempotency_key
+        return _digest_request(self.request, self.loop) if key else b""
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -71,6 +87,7 @@ class _Stored(msgspec.Struct, array_like=True):
     request_id: str
     total_s: float
     in_parts: bool
+    loop: Loop | None = None
 
 
 def write_terms(terms: Terms) -> bytes:
@@ -87,6 +104,7 @@ def write_terms(terms: Terms) -> bytes:
             terms.request_id,
             terms.total_s,
             terms.in_parts,
+            terms.loop,
         )
     )
 
@@ -120,19 +138,21 @@ def read_terms(
         in_parts=stored.in_parts,
         durable=True,
         continues=continues,
+        loop=stored.loop,
     )
 
 
-def digest_request(request: chat_pb2.ChatRequest) -> bytes:
+def _digest_request(request: chat_pb2.ChatRequest, loop: Loop | None) -> bytes:
     """Return the digest of a request as far as an idempotency key covers it."""
     covered = chat_pb2.ChatRequest()
     covered.CopyFrom(request)
     for field in _FREE_FIELDS:
         covered.ClearField(field)
-    return hashlib.sha256(covered.SerializeToString(deterministic=True)).digest()
+    settled = msgspec.msgpack.encode(loop)
+    return hashlib.sha256(settled + covered.SerializeToString(deterministic=True)).digest()
 
 
-def digest_key(owner: Owner, family: str, key: str) -> bytes:
+def _digest_key(owner: Owner, family: str, key: str) -> bytes:
     """Return the digest of an idempotency key, which is its owner's alone.
 
     Args:

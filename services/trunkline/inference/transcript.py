@@ -114,6 +114,15 @@ def check(request: chat_pb2.ChatRequest) -> Violations:
     return found
 
 
+def check_result(result: message_pb2.ToolResult) -> Violations:
+    """Return what is wrong with a result that comes by itself."""
+    found = Violations()
+    if not 0 < len(result.call_id) <= MAX_CALL_ID_CHARACTERS:
+        found.note("tool_result.call_id", f"must have 1 to {MAX_CALL_ID_CHARACTERS} characters")
+    _Walk(found).result_content("tool_result", result)
+    return found
+
+
 def _check_tools(request: chat_pb2.ChatRequest, found: Violations) -> None:
     """Check the tools and the choice among them."""
     names: set[str] = set()
@@ -238,6 +247,10 @@ class _Walk:
                 self._found.note(f"{path}.call_id", f"the call `{call_id}` was answered before")
             else:
                 self._calls[call_id] = True
+        self.result_content(path, result)
+
+    def result_content(self, path: str, result: message_pb2.ToolResult) -> None:
+        """Check what a call came to."""
         if len(result.content) > MAX_RESULT_PARTS:
             self._found.note(f"{path}.content", f"must hold at most {MAX_RESULT_PARTS} parts")
             return

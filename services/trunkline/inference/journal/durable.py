@@ -13,7 +13,7 @@ from typing import Final
 from trunkline.inference.journal.memory import Allowance, MemoryJournal
 from trunkline.inference.journal.records import Kind
 from trunkline.inference.journal.store import End
-from trunkline.inference.v1 import event_pb2
+from trunkline.inference.v1 import event_pb2, run_pb2
 from trunkline.kernel.clock import Clock
 
 MAX_UNSTORED_BYTES: Final = 1024 * 1024
@@ -28,9 +28,10 @@ class DurableJournal(MemoryJournal):
 
     Attributes:
         end: how the run ends, once it does; not stored yet.
+        state: RUNNING or WAITING, when it has changed and that is not stored yet.
     """
 
-    __slots__ = ("_in_flight", "_poke", "_settling", "_unstored", "_unstored_bytes", "end")
+    __slots__ = ("_in_flight", "_poke", "_settling", "_unstored", "_unstored_bytes", "end", "state")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class DurableJournal(MemoryJournal):
         self._in_flight = False
         self._settling: list[asyncio.Future[None]] = []
         self.end: End | None = None
+        self.state: run_pb2.RunState.ValueType | None = None
         self.first_sequence = last_sequence + 1
         self.last_sequence = self.visible = self._taken = last_sequence
 
@@ -71,6 +73,12 @@ class DurableJournal(MemoryJournal):
         """Have a record stored with the events around it."""
         self._unstored.append((kind, data))
         self._unstored_bytes += len(data)
+        if self._poke is not None:
+            self._poke()
+
+    def enter(self, state: run_pb2.RunState.ValueType) -> None:
+        """Have a state stored with the events around it."""
+        self.state = state
         if self._poke is not None:
             self._poke()
 

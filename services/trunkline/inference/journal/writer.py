@@ -125,7 +125,8 @@ class Writer:
         data = b""
         if records:
             data = line.seal.seal(SEGMENT, line.epoch, first, last, pack(records))
-        append = Append(line.run_id, line.epoch, first, last, data, end=end)
+        state, journal.state = journal.state, None
+        append = Append(line.run_id, line.epoch, first, last, data, state=state, end=end)
         return _Taken(line, records, append)
 
     def _note(self, taken: _Taken, result: Appended) -> None:
@@ -168,5 +169,7 @@ class Writer:
     def _again(self, taken: _Taken) -> None:
         """Store what was taken with the next commit."""
         if taken.line.is_open:
-            taken.line.journal.put_back(taken.records)
+            journal = taken.line.journal
+            journal.put_back(taken.records)
+            journal.state = journal.state or taken.append.state
             self.poke(taken.line)
