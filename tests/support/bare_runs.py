@@ -11,7 +11,6 @@ import grpc
 from google.rpc import error_details_pb2
 
 from support.chats import Failure, Reading
-from support.deployment import ADMIN
 from support.taped_provider import ADDRESSES, ORIGIN
 from trunkline.catalog.v1 import model_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_pb2
@@ -41,10 +40,11 @@ from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, SystemClock
 from trunkline.kernel.errors import TrunklineError
 from trunkline.kernel.status import find_detail
+from trunkline.options.v1 import options_pb2
 from trunkline.planning.candidates import Candidate, Place
 
 _CLOCK: Final = SystemClock()
-_CALLER: Final = Caller(ADMIN, "tester")
+_CALLER: Final = Caller(options_pb2.CALLER_ROLE_ADMIN, "tester")
 _ADAPTERS: Final = {
     each.format: each
     for each in (AnthropicAdapter(), GoogleAdapter(), OllamaAdapter(), OpenAIAdapter())
@@ -203,7 +203,7 @@ async def carry(
     try:
         async with asyncio.timeout(_TOTAL_S):
             plan = Plan(candidates, (), chain_allows=False)
-            await Pursuit(run, plan, means).carry()
+            run.finish(await Pursuit(run, plan, means).answer())
     except TrunklineError as error:
         run.fail(error)
     return Carried(run, _read(run), outcomes.told)

@@ -15,7 +15,7 @@ from support.chats import ask, leaving, limits, say, tool
 from trunkline.catalog.v1 import chain_pb2, model_pb2, provider_pb2, route_pb2, watch_pb2
 from trunkline.credential.v1 import access_pb2, resolve_pb2, save_pb2
 from trunkline.health.v1 import health_pb2, health_service_pb2
-from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2
+from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2, usage_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.options.v1 import options_pb2
 from trunkline.process.v1 import process_pb2
@@ -234,9 +234,27 @@ def _of_inference(around: Surroundings) -> Iterator[Message]:
         yield run_pb2.ResumeChatRequest(run_id=run_id, after_sequence=1)
         yield run_pb2.CancelChatRequest(run_id=run_id)
         yield run_pb2.GetRunRequest(run_id=run_id)
+        yield run_pb2.ConverseRequest(
+            attach=run_pb2.ResumeChatRequest(run_id=run_id, after_sequence=1)
+        )
     yield run_pb2.ListRunsRequest(page_size=1, start_time=_YESTERDAY)
+    yield usage_pb2.ListAttemptsRequest(page_size=1, filter=_filter(around))
     for provider in around.asked:
-        yield from _chats(provider)
+        for chat in _chats(provider):
+            yield chat
+            yield run_pb2.ConverseRequest(
+                start=run_pb2.ConverseStart(
+                    chat=chat,
+                    max_turns=3,
+                    max_parallel_calls=4,
+                    tool_timeout=Duration(seconds=1),
+                )
+            )
+
+
+def _filter(around: Surroundings) -> usage_pb2.UsageFilter:
+    """Return which rows of the ledger are asked for."""
+    return usage_pb2.UsageFilter(model=f"{around.asked[0]}/ok", start_time=_YESTERDAY)
 
 
 def _chats(provider: str) -> Iterator[chat_pb2.ChatRequest]:

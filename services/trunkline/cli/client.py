@@ -19,6 +19,7 @@ from trunkline.credential.v1.access_pb2_grpc import AccessServiceStub
 from trunkline.credential.v1.credential_service_pb2_grpc import CredentialServiceStub
 from trunkline.health.v1.health_service_pb2_grpc import HealthServiceStub
 from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from trunkline.inference.v1.usage_pb2_grpc import UsageServiceStub
 from trunkline.process.v1.process_pb2_grpc import ProcessServiceStub
 
 TOKEN_VARIABLE: Final = "TRUNKLINE_TOKEN"  # noqa: S105 - the name of a variable
@@ -107,6 +108,7 @@ class Client:
         self.credentials = CredentialServiceStub(self._to("credential"))
         self.health = HealthServiceStub(self._to("health"))
         self.inference = InferenceServiceStub(self._to("inference"))
+        self.usage = UsageServiceStub(self._to("inference"))
 
     def ask(
         self, method: Method[Q, R], request: Q, *, timeout: float = CALL_S, address: str = ""

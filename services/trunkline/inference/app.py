@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 
 from trunkline.inference.adapters.adapter import Adapter
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.locations import choose_store
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
+from trunkline.inference.ledger import Ledger
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.probe import ProviderServicer
 from trunkline.inference.pursuit import Means
@@ -26,8 +29,13 @@ from trunkline.inference.runs import Runs
 from trunkline.inference.servicer import InferenceServicer
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.transport import Transport, parse_proxy
-from trunkline.inference.v1 import inference_service_pb2_grpc, provider_pb2_grpc
-from trunkline.kernel.database import Database
+from trunkline.inference.usage_servicer import UsageServicer
+from trunkline.inference.v1 import (
+    inference_service_pb2_grpc,
+    provider_pb2_grpc,
+    usage_pb2_grpc,
+)
+from trunkline.kernel.database import Database, DatabaseSettings, choose_database
 from trunkline.kernel.server import Registration
 from trunkline.kernel.service import Surroundings, WatchedView
 from trunkline.kernel.settings import SettingsError, Source
@@ -36,6 +44,7 @@ from trunkline.views.credentials import CredentialView
 from trunkline.views.health import HealthView
 
 _TICK_S = 1.0
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 # One of each serves all attempts.
 _ADAPTERS: tuple[Adapter, ...] = (
@@ -85,7 +94,15 @@ class InferenceService:
             clock=clock,
         )
         runner = Runner(means, self._catalog, self._credentials)
-        self.runs = Runs(settings, clock, runner.carry)
+        self._database = choose_database(
+            self.name,
+            surroundings.process.data_dir,
+            surroundings.source.load(DatabaseSettings),
+            _MIGRATIONS,
+            is_exclusive=False,
+        )
+        self._ledger = Ledger(self._database)
+        self.runs = Runs(settings, clock, runner.carry, self._ledger.add)
         self._store = choose_store(settings.journal_url, surroundings.process.data_dir, clock)
         self._durable = DurableRuns(
             self.runs,
@@ -94,6 +111,12 @@ class InferenceService:
             settings,
             clock,
             surroundings.may_run,
+        )
+        self._bookkeeping = Bookkeeping(
+            self._ledger, self._store, self._durable.openings.open, clock
+        )
+        self._durable.ownership.on_ended = lambda run: self._bookkeeping.note_end(
+            run.id, run.terms, run.rows.values()
         )
         registry = Registry(self.runs, self._durable)
         self._servicer = InferenceServicer(self.runs, registry, runner, settings)
@@ -109,8 +132,8 @@ class InferenceService:
 
     @property
     def database(self) -> Database | None:
-        """Return nothing: MEMORY runs have no store."""
-        return None
+        """Return where the ledger lies."""
+        return self._database
 
     @property
     def views(self) -> tuple[WatchedView, ...]:
@@ -118,17 +141,23 @@ class InferenceService:
         return (self._catalog.watched, self._credentials.watched, self._health.watched)
 
     async def open(self) -> None:
-        """Open the journal of durable runs.
+        """Open the ledger, and the journal of durable runs.
 
         Raises:
-            DatabaseError: it cannot be used.
+            DatabaseError: one of them cannot be used.
         """
-        await self._store.open()
+        await self._database.open()
+        try:
+            await self._store.open()
+        except BaseException:
+            await self._database.close()
+            raise
 
     def registrations(self) -> list[Registration]:
         """Return the servicers."""
         return [
             (self._servicer, inference_service_pb2_grpc.add_InferenceServiceServicer_to_server),
+            (UsageServicer(self._ledger), usage_pb2_grpc.add_UsageServiceServicer_to_server),
             (self._provider_servicer, provider_pb2_grpc.add_ProviderServiceServicer_to_server),
         ]
 
@@ -144,6 +173,8 @@ class InferenceService:
             group.create_task(self._health.follower.run())
             group.create_task(self._outcomes.run())
             group.create_task(self._durable.run())
+            group.create_task(self._ledger.run())
+            group.create_task(self._bookkeeping.run())
             group.create_task(self._tick())
 
     async def drain(self, grace: float) -> None:
@@ -152,10 +183,13 @@ class InferenceService:
         await self._durable.release()
         await self.runs.drain(grace)
         await self._outcomes.flush()
+        await self._ledger.flush()
 
     async def close(self) -> None:
-        """Close the connections to providers, and the journal."""
+        """Close the connections to providers, the journal and the ledger."""
         await self._store.close()
+        await self._ledger.flush()
+        await self._database.close()
         await self._transport.aclose()
 
     async def _tick(self) -> None:

@@ -9,9 +9,10 @@ from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.memory import Trimmed
 from trunkline.inference.journal.records import Kind
 from trunkline.inference.journal.store import JournalUnavailable
+from trunkline.inference.refusals import journal_away
 from trunkline.inference.run import Run
 from trunkline.inference.v1 import run_pb2
-from trunkline.kernel.errors import Ended, OutOfRange, Unavailable
+from trunkline.kernel.errors import Ended, OutOfRange
 
 
 async def follow(run: Run, after: int) -> AsyncGenerator[bytes]:
@@ -49,20 +50,11 @@ async def follow(run: Run, after: int) -> AsyncGenerator[bytes]:
     except Trimmed:
         raise _trimmed(run) from None
     except JournalUnavailable:
-        raise unavailable(run.id, after) from None
+        raise journal_away(run.id, after) from None
     if run.parted is not None:
         raise run.parted
     if run.state != run_pb2.RUN_STATE_SUCCEEDED and run.status is not None:
         raise Ended(run.status)
-
-
-def unavailable(run_id: str, last_sequence: int) -> Unavailable:
-    """Return the error for readers of a run whose journal is away."""
-    return Unavailable(
-        "JOURNAL_UNAVAILABLE",
-        "The journal of durable runs does not answer; resume the run when it is back.",
-        metadata={"run_id": run_id, "last_sequence": str(last_sequence)},
-    )
 
 
 async def _read(archive: Archive, after: int, last: int) -> AsyncGenerator[bytes]:

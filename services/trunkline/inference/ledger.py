@@ -23,8 +23,7 @@ from trunkline.inference.ledger_store import (
     page_entries,
     put_entries,
 )
-from trunkline.inference.runs import own
-from trunkline.inference.terms import Terms
+from trunkline.inference.terms import Terms, own
 from trunkline.inference.v1 import failure_pb2, result_pb2, usage_pb2
 from trunkline.kernel.bounds import read_time
 from trunkline.kernel.call import Caller

@@ -18,8 +18,9 @@ from trunkline.views.health import HALF_OPEN, Cooldown
 WAIT_S: Final = 1.0
 _LONGEST_S: Final = 3600.0
 
-# Failures that are followed so speak of the request.
+# Failures that are followed so speak of the request; these kinds, of ourselves.
 _OF_REQUEST: Final = (Next.NONE, Next.LARGER_WINDOW)
+_OF_US: Final = (failure_pb2.ERROR_KIND_HEDGE_LOST, failure_pb2.ERROR_KIND_SUPERSEDED)
 
 
 def judge_answer(then: Cooldown | None) -> health_pb2.Cooldown | None:
@@ -43,7 +44,7 @@ def judge_failure(
     model: str,
     credential_id: str,
 ) -> health_pb2.Cooldown | None:
-    """Return what cools by a failure; None: it speaks of the request.
+    """Return what cools by a failure; None: it says nothing of the provider.
 
     Args:
         then: as `judge_answer`.
@@ -51,7 +52,7 @@ def judge_failure(
         model: that was asked, `provider/model`.
         credential_id: of the key that was used; empty: none.
     """
-    if find_row(failure).next in _OF_REQUEST:
+    if failure.kind in _OF_US or find_row(failure).next in _OF_REQUEST:
         return None
     wait_s = min(to_seconds(failure.reply.retry_after), _LONGEST_S)
     if then is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from trunkline.inference.conversation import unexpected
-from trunkline.inference.durable_runs import DurableRuns, not_found, other_request
+from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.journal.store import JournalUnavailable, RunQuery, RunRecord
+from trunkline.inference.refusals import not_found, other_request
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.terms import Owner, Terms

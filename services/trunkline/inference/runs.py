@@ -6,19 +6,18 @@ import asyncio
 import contextvars
 import functools
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.memory import Allowance, MemoryJournal
+from trunkline.inference.ledger import describe
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import result_pb2, run_pb2
-from trunkline.kernel.call import Caller
+from trunkline.inference.terms import Terms
+from trunkline.inference.v1 import result_pb2, run_pb2, usage_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import (
-    PermissionDenied,
     ResourceExhausted,
     TrunklineError,
     Unavailable,
@@ -38,6 +37,7 @@ _STALLED_NS = 5_000_000_000
 
 # Asks providers until the run has its answer, and ends it; raises what ends it otherwise.
 Carry = Callable[[Run], Awaitable[None]]
+Enter = Callable[[Iterable[usage_pb2.LedgerEntry]], None]
 
 
 class Runs:
@@ -47,9 +47,13 @@ class Runs:
         settings: bounds.
         clock: the time.
         carry: carries one run to its end.
+        enter: enters attempts into the ledger; those of durable runs come there from the journal.
     """
 
-    def __init__(self, settings: InferenceSettings, clock: Clock, carry: Carry) -> None:
+    def __init__(
+        self, settings: InferenceSettings, clock: Clock, carry: Carry, enter: Enter
+    ) -> None:
+        self._enter = enter
         self._settings = settings
         self._clock = clock
         self._carry = carry
@@ -291,6 +295,8 @@ class Runs:
         self._count(run.answer_bytes)
         if not was_ours:
             return
+        if not run.is_durable:
+            self._enter(describe(run.id, run.terms, run.rows.values()))
         self._log.info(
             "run",
             run_id=run.id,
@@ -352,18 +358,3 @@ class Runs:
 def _is_over(run: Run) -> bool:
     """Tell whether a run has ended and something of it is kept."""
     return not run.is_live and bool(run.journal.size)
-
-
-def own(caller: Caller, on_behalf_of: str) -> Owner:
-    """Return whose a run is that a caller names.
-
-    Raises:
-        PermissionDenied: OUT_OF_SCOPE: the token may not name users.
-    """
-    if on_behalf_of and not caller.impersonate:
-        raise PermissionDenied(
-            "OUT_OF_SCOPE",
-            "The access token may not name a user in on_behalf_of.",
-            metadata={"on_behalf_of": on_behalf_of},
-        )
-    return Owner(caller.principal, on_behalf_of)

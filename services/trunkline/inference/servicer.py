@@ -20,9 +20,9 @@ from trunkline.inference.pages import PAGE_BYTES, cut_message
 from trunkline.inference.registry import Registry
 from trunkline.inference.run import Run
 from trunkline.inference.runner import Runner
-from trunkline.inference.runs import Runs, own
+from trunkline.inference.runs import Runs
 from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.terms import Owner, Terms
+from trunkline.inference.terms import Owner, Terms, own
 from trunkline.inference.v1 import (
     chat_pb2,
     event_pb2,

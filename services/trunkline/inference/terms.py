@@ -11,6 +11,7 @@ import msgspec
 from trunkline.inference.conversation import Loop
 from trunkline.inference.v1 import chat_pb2
 from trunkline.kernel.call import Caller
+from trunkline.kernel.errors import PermissionDenied
 
 _FREE_FIELDS: Final = ("idempotency_key", "limits", "disconnect")
 
@@ -165,3 +166,18 @@ def _digest_key(owner: Owner, family: str, key: str) -> bytes:
         len(part).to_bytes(4, "big") + part for part in (each.encode() for each in parts)
     )
     return hashlib.sha256(framed).digest()
+
+
+def own(caller: Caller, on_behalf_of: str) -> Owner:
+    """Return whose a run is that a caller names.
+
+    Raises:
+        PermissionDenied: OUT_OF_SCOPE: the token may not name users.
+    """
+    if on_behalf_of and not caller.impersonate:
+        raise PermissionDenied(
+            "OUT_OF_SCOPE",
+            "The access token may not name a user in on_behalf_of.",
+            metadata={"on_behalf_of": on_behalf_of},
+        )
+    return Owner(caller.principal, on_behalf_of)

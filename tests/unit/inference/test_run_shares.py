@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -11,7 +12,7 @@ from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2
+from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2, usage_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import SystemClock
 from trunkline.kernel.errors import OutOfRange
@@ -39,8 +40,12 @@ def _terms() -> Terms:
     return Terms(Owner("ann"), caller, "", "m", chat_pb2.ChatRequest(), 60.0, 60.0, 60.0)
 
 
+def _enter(entries: Iterable[usage_pb2.LedgerEntry]) -> None:
+    """Keep no ledger."""
+
+
 def _open(**settings: int) -> Runs:
-    return Runs(InferenceSettings.model_validate(settings), SystemClock(), _fill)
+    return Runs(InferenceSettings.model_validate(settings), SystemClock(), _fill, _enter)
 
 
 async def _settle() -> None:
@@ -129,7 +134,7 @@ async def test_ended_runs_whose_readers_stand_still_are_forgotten_last() -> None
 
     hands = _Hands()
     settings = InferenceSettings.model_validate({"journal_total_bytes": MIB})
-    runs = Runs(settings, hands, answer)
+    runs = Runs(settings, hands, answer, _enter)
     begun = []
     for _ in range(32):
         run = runs.start(_terms())
@@ -161,7 +166,7 @@ async def test_run_that_has_just_ended_is_kept_for_its_readers() -> None:
         run.finish(result_pb2.Completed())
 
     settings = InferenceSettings.model_validate({"journal_total_bytes": MIB})
-    runs = Runs(settings, _Hands(), answer)
+    runs = Runs(settings, _Hands(), answer, _enter)
     begun = [runs.start(_terms()) for _ in range(4)]
     for run in begun:
         run.add_reader()

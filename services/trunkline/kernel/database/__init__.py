@@ -28,7 +28,12 @@ __all__ = [
 
 
 def choose_database(
-    service: str, data_dir: Path, settings: DatabaseSettings, migrations: Path
+    service: str,
+    data_dir: Path,
+    settings: DatabaseSettings,
+    migrations: Path,
+    *,
+    is_exclusive: bool = True,
 ) -> Database:
     """Return the database of a service, not open yet.
 
@@ -38,9 +43,10 @@ def choose_database(
         settings: of the process.
         migrations: the directory of the service's Alembic revisions, each in a file
             `{revision}_{subject}.py` whose revision is four digits.
+        is_exclusive: where it is a file, one process has it for itself.
     """
     if settings.database_url is None:
-        return SqliteDatabase(service, data_dir, migrations)
+        return SqliteDatabase(service, data_dir, migrations, is_exclusive=is_exclusive)
     # Its driver is imported only where it is used.
     from trunkline.kernel.database.postgres import PostgresDatabase
 

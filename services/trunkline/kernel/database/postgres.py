@@ -71,7 +71,7 @@ class PostgresDatabase(Database):
     """
 
     kind: ClassVar[str] = "postgresql"
-    is_shared: ClassVar[bool] = True
+    is_shared = True
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """A service's SQLite database: opened, locked and brought up to date at start.
 
 A lock on a file beside it is held as long as the service runs: two processes on one
-database would each believe to be its owner.
+database would each believe to be its owner. Where they need not be, as several processes of
+one service that only add rows, it is held while the file is made ready, and no longer.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 from sqlalchemy import URL, event
@@ -30,10 +32,13 @@ from trunkline.kernel.session import Session, finish
 BUSY_TIMEOUT_S = 5.0
 _WRITES = "trunkline_writes"
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# How long one waits for another that makes the file ready, and how often it looks.
+_READY_WAIT_S: Final = 15.0
+_READY_PAUSE_S: Final = 0.02
 
 
 class SqliteDatabase(Database):
-    """The database of one service in a file that it has for itself.
+    """The database of one service in a file.
 
     Args:
         service: the service's name; the file is `{service}.db`.
@@ -43,13 +48,14 @@ class SqliteDatabase(Database):
             program holds, such as one that makes a backup.
         turn_wait_s: how long, in seconds, a transaction waits for a connection, and one
             that writes for those before it.
+        is_exclusive: this process has the file for itself. Else others of this machine write
+            to it, too, and nobody is told of what they change.
 
     Attributes:
         path: the file.
     """
 
     kind: ClassVar[str] = "sqlite"
-    is_shared: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -59,8 +65,10 @@ class SqliteDatabase(Database):
         *,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         turn_wait_s: float = TURN_WAIT_S,
+        is_exclusive: bool = True,
     ) -> None:
         super().__init__(service, turn_wait_s=turn_wait_s)
+        self.is_shared = not is_exclusive
         self.path = data_dir / f"{service}.db"
         self._migrations = migrations
         self._busy_timeout_s = busy_timeout_s
@@ -76,7 +84,8 @@ class SqliteDatabase(Database):
 
         Raises:
             DatabaseError: the directory cannot be written, another process has the
-                database, or a newer version of Trunkline wrote it.
+                database or does not come to an end with making it ready, or a newer
+                version of Trunkline wrote it.
         """
         await to_thread(self._prepare)
         engine = create_async_engine(
@@ -124,7 +133,7 @@ class SqliteDatabase(Database):
             return False
 
     def subscribe(self, subject: str, wake: Callable[[], None]) -> None:
-        """Do nothing: no other process changes anything here."""
+        """Do nothing: no other process changes what anybody watches here."""
 
     async def _read_clock(self, session: Session) -> None:
         """Have a statement answered: a file has no clock."""
@@ -156,8 +165,11 @@ class SqliteDatabase(Database):
         except OSError as error:
             raise _unwritable(directory, error) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, wait_s=_READY_WAIT_S if self.is_shared else 0.0)
             self._migrate()
+            if self.is_shared:
+                # Who changes the kind of log waits for nobody: later, all find it changed.
+                _log_ahead(self.path, self._busy_timeout_s)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, BlockingIOError):
@@ -168,7 +180,10 @@ class SqliteDatabase(Database):
             if isinstance(error, OSError):
                 raise _unwritable(directory, error) from error
             raise
-        self._lock = lock
+        if self.is_shared:
+            os.close(lock)
+        else:
+            self._lock = lock
 
     def _migrate(self) -> None:
         """Bring the schema to the newest version; blocking."""
@@ -206,6 +221,36 @@ class SqliteDatabase(Database):
 def _open_private(path: Path) -> int:
     """Open a file to write; one that is made is this user's alone."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _lock(file: int, *, wait_s: float) -> None:
+    """Lock a file for this process; blocking.
+
+    Raises:
+        BlockingIOError: another one had it for all of the wait.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_READY_PAUSE_S)
+
+
+def _log_ahead(path: Path, busy_timeout_s: float) -> None:
+    """Have a file keep a log beside it, from now on; blocking.
+
+    Raises:
+        DatabaseError: it is damaged, or another program holds it.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise _damaged(path, error) from error
 
 
 def _unwritable(directory: Path, error: OSError) -> DatabaseError:

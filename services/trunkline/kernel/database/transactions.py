@@ -39,7 +39,7 @@ class Database(ABC):
     """
 
     kind: ClassVar[str]
-    is_shared: ClassVar[bool]
+    is_shared: bool
 
     def __init__(self, service: str, *, turn_wait_s: float = TURN_WAIT_S) -> None:
         self.service = service
