@@ -61,7 +61,7 @@ def test_only_inference_has_a_way_out(compose: dict[str, Any]) -> None:
     assert compose["networks"]["internal"]["internal"] is True
     masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     assert compose["networks"]["public"]["driver_opts"][masquerade] == "false"
-    for name in ("setup", "postgres"):
+    for name in ("setup", "postgres", "redis"):
         assert services[name]["network_mode"] == "none"
 
 

@@ -38,6 +38,8 @@ log = get_logger("trunkline.run")
 
 CLAIMS_AT_ONCE: Final = 16
 _FLUSH_S: Final = 1.0
+# What is longer stays in pieces: to read it anew would take too long.
+_COMPACTED_BYTES: Final = 1024 * 1024
 # Of a lease: so much without an answer, and nobody knows what others have done.
 _PATIENCE: Final = 0.8
 
@@ -247,10 +249,13 @@ class Ownership:
 
     def _note_ended(self, run: Run) -> None:
         """Take in that a run's end is stored."""
+        epoch = self.epoch_of(run)
         self.disconnect(run)
         run.close()
         if self.on_ended is not None:
             self.on_ended(run)
+        if run.archive is not None and run.journal.size <= _COMPACTED_BYTES:
+            self._background.spawn(run.archive.compact(epoch, run.journal.visible))
 
     async def _end_unread(self, run: Run) -> None:
         """End a run in one conditional write that finds no reader anywhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from trunkline.inference.journal.records import Kind, unpack
+from trunkline.inference.journal.records import Kind, pack, unpack
 from trunkline.inference.journal.seal import SEGMENT, RunSeal
 from trunkline.inference.journal.store import RunStore
 
@@ -71,3 +71,17 @@ class Archive:
             if reached == after:
                 return
             after = reached
+
+    async def compact(self, epoch: int, last: int) -> None:
+        """Replace what lies there by one segment; the run has ended.
+
+        Args:
+            epoch: its last.
+            last: the sequence of its last event.
+
+        Raises:
+            JournalUnavailable, SealBroken: as `records`.
+        """
+        records = [(stored.kind, stored.data) async for stored in self.records(0)]
+        sealed = self.seal.seal(SEGMENT, epoch, 1, last, pack(records))
+        await self.store.compact(self.run_id, epoch, sealed)
