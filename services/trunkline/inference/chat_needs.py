@@ -7,8 +7,8 @@ from typing import Final
 
 from trunkline.inference.v1 import chat_pb2
 
-# Texts of all kinds have more tokens than a fifth of their bytes; English has about a quarter.
-_MOST_BYTES_PER_TOKEN: Final = 5
+# English has about a quarter of its bytes as tokens, and what has less than an eighth is no text.
+_MOST_BYTES_PER_TOKEN: Final = 8
 
 
 class ChatNeeds:
