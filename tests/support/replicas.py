@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import signal
+import sqlite3
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +145,24 @@ class Replicas(Deployment):
         channels = {name: self._hub.channel() for name in HUB}
         channels |= {"health": self.health_process.channel(), "inference": first.channel()}
         self._stubs = FleetStubs(channels)
+
+    @contextlib.contextmanager
+    def journal_away(self) -> Iterator[None]:
+        """Let the second process not reach its Redis, or nobody write into the file."""
+        line = self.pair[1].line
+        if line is not None:
+            line.cut(stay_down=True)
+            try:
+                yield
+            finally:
+                line.mend()
+            return
+        with contextlib.closing(sqlite3.connect(self.journal_file, isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                lock.execute("ROLLBACK")
 
     async def connect(self, *args: object, **kwargs: object) -> None:
         """Connect a provider, and wait until both processes can ask it."""

@@ -109,22 +109,32 @@ class Pursuit:
                 raise not_allowed(SUPERSEDED, run.question.continuation, self._trail())
             case Course.GO_ON:
                 pass
-        choice = await self._selection.next()
-        while choice is not None:
-            asking = await self._prepare(choice)
-            if asking is None:
-                choice = await self._selection.next()
-                continue
+        asking = await self._next()
+        while asking is not None:
+            self._start(asking)
             try:
                 completed = await self._ask(asking)
             except Died as died:
                 died.asking.close()
-                choice = await self._recover(died)
+                asking = await self._recover(died)
             else:
                 return completed
             if self._early is not None:
                 return self._early
         raise self._nothing_left()
+
+    async def _next(self) -> Asking | None:
+        """Put the next attempt together; None: nobody is left who can be asked."""
+        while (choice := await self._selection.next()) is not None:
+            asking = await self._prepare(choice)
+            if asking is not None:
+                return asking
+        return None
+
+    def _start(self, asking: Asking) -> None:
+        """Note that a request is about to be sent."""
+        self._plan.note_asked(asking.attempt.candidate)
+        self._run.start_attempt(asking.attempt)
 
     async def _prepare(self, choice: Choice) -> Asking | None:
         """Put an attempt together, up to the moment where its request is sent.
@@ -171,8 +181,6 @@ class Pursuit:
             self._obstacle = would_lose(candidate.name, loss)
             self._pass_over(candidate, failure_pb2.SKIP_REASON_WOULD_LOSE, self._obstacle.message)
             return None
-        plan.note_asked(candidate)
-        run.start_attempt(attempt)
         return asking
 
     async def _target(self, candidate: Candidate) -> Target:
@@ -225,7 +233,10 @@ class Pursuit:
         slow = self._run.under_way[-1].candidate
         choice = self._selection.hedge(slow)
         self._may_hedge = False
-        return await self._prepare(choice) if choice is not None else None
+        asking = await self._prepare(choice) if choice is not None else None
+        if asking is not None:
+            self._start(asking)
+        return asking
 
     async def _read(self, asking: Asking) -> result_pb2.Completed:
         """Read an answer to its end, its events going into the run.
@@ -285,7 +296,7 @@ class Pursuit:
             + usage.output_tokens,
         )
 
-    async def _recover(self, died: Died) -> Choice | None:
+    async def _recover(self, died: Died) -> Asking | None:
         """Decide what follows a failed attempt; what it said so far is told first.
 
         Returns:
@@ -298,23 +309,26 @@ class Pursuit:
         self._append(died.asking, last=True)
         self._last = died
         course = judge(run.progress.fold.delivered(), run.question.continuation)
-        choice, pause_s = None, 0.0
+        asking, pause_s = None, 0.0
         if course is Course.GO_ON:
             choice, pause_s = self._same_again(died)
-            if choice is None:
+            # Readers are told that another attempt follows: it must be able to.
+            asking = await self._prepare(choice) if choice is not None else None
+            if asking is None:
+                pause_s = 0.0
                 plan.rule_out(attempt.candidate, self._find_next(died))
-                choice = await self._selection.next()
-        self._note_failed(died, choice, pause_s)
+                asking = await self._next()
+        self._note_failed(died, asking.attempt.candidate if asking else None, pause_s)
         match course:
             case Course.END_TURN:
                 self._early = self._complete_early()
             case Course.FORBIDDEN:
                 raise not_allowed(died.failure, run.question.continuation, self._trail())
-            case Course.GO_ON if choice is not None and pause_s:
+            case Course.GO_ON if pause_s:
                 await asyncio.sleep(pause_s)
             case _:
                 pass
-        return choice
+        return asking
 
     def _same_again(self, died: Died) -> tuple[Choice | None, float]:
         """Return the same route once more and after how many seconds; None: it is not asked."""
@@ -333,7 +347,8 @@ class Pursuit:
             return None, 0.0
         patience_s = attempt.waits.first_token
         asked_for_s = self._means.clock.monotonic() - attempt.began
-        if patience_s is not None and asked_for_s + pause_s >= patience_s:
+        has_spoken = attempt.first_token is not None
+        if not has_spoken and patience_s is not None and asked_for_s + pause_s >= patience_s:
             return None, 0.0
         if pause_s >= run.remaining_s or not self._means.budget.take():
             return None, 0.0
@@ -355,7 +370,7 @@ class Pursuit:
         candidate = died.asking.attempt.candidate
         self._plan.rule_out(candidate, self._find_next(died))
         self._last = died
-        self._note_failed(died, Choice(candidate), 0.0, is_again=False)
+        self._note_failed(died, candidate, 0.0, is_again=False)
 
     def _note_lost(self, asking: Asking) -> None:
         """Note that the other attempt of a hedge spoke first."""
@@ -368,14 +383,14 @@ class Pursuit:
         self._run.end_attempt(attempt, record, event_pb2.AttemptFailed(failure=failure))
 
     def _note_failed(
-        self, died: Died, choice: Choice | None, pause_s: float, *, is_again: bool | None = None
+        self, died: Died, next_: Candidate | None, pause_s: float, *, is_again: bool | None = None
     ) -> None:
         """Write down a failed attempt, and let health know."""
         attempt = died.asking.attempt
         if is_again is None:
-            is_again = choice is not None and choice.candidate is attempt.candidate
+            is_again = next_ is attempt.candidate
         failure = attempt.show(died.failure)
-        told = event_pb2.AttemptFailed(failure=failure, will_retry=choice is not None)
+        told = event_pb2.AttemptFailed(failure=failure, will_retry=next_ is not None)
         if pause_s:
             told.retry_after.CopyFrom(duration(pause_s))
         if not died.is_ours:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-PER_REQUEST: Final = 0.1
+PER_REQUEST: Final = 1
+PER_ASK: Final = 10
+"""In tenths, which add up exactly."""
 
 
 class RetryBudget:
@@ -19,8 +21,8 @@ class RetryBudget:
     """
 
     def __init__(self, most: float) -> None:
-        self._most = most
-        self._left = most
+        self._most = most * PER_ASK
+        self._left = self._most
 
     def earn(self) -> None:
         """Note a request."""
@@ -28,7 +30,7 @@ class RetryBudget:
 
     def take(self) -> bool:
         """Take one; tell whether there was one."""
-        if self._left < 1:
+        if self._left < PER_ASK:
             return False
-        self._left -= 1
+        self._left -= PER_ASK
         return True

@@ -9,7 +9,7 @@ from support.fake_runs import text, tool_call
 from trunkline.inference.continuation import Continuation
 from trunkline.inference.fold import Delivered
 from trunkline.inference.progress import Progress
-from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2
+from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
 
 PREFILL: Final = result_pb2.CONTINUATION_STRATEGY_PREFILL
 RESTART: Final = result_pb2.CONTINUATION_STRATEGY_RESTART
@@ -25,7 +25,7 @@ def _loss(path: str) -> result_pb2.Loss:
 
 def test_first_attempt_has_no_seam() -> None:
     """Where nothing was said before, nobody is told of a change."""
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest())
     attempt = attempt_of(candidate("openai", "a"), AFRESH)
     assert progress.switch(attempt) is None
     assert attempt.is_joined
@@ -34,7 +34,7 @@ def test_first_attempt_has_no_seam() -> None:
 
 def test_seam_names_who_broke_off_and_who_goes_on() -> None:
     """A seam tells both models, the way, and from where on what was said is void."""
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest())
     progress.switch(attempt_of(candidate("openai", "a"), AFRESH))
     anew = Continuation(RESTART, chat_pb2.ChatRequest(), void_from=2)
     assert progress.switch(attempt_of(candidate("google", "b"), anew, number=2)) == (
@@ -48,9 +48,18 @@ def test_seam_names_who_broke_off_and_who_goes_on() -> None:
     )
 
 
+def test_ids_of_the_transcript_are_taken() -> None:
+    """A provider may give a new call the id of an older one, which the run must not."""
+    call = message_pb2.Part(tool_call=message_pb2.ToolCall(id="call_0", name="weather"))
+    asked = chat_pb2.ChatRequest(
+        messages=[message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content=[call])]
+    )
+    assert Progress(asked).call_ids == {"call_0"}
+
+
 def test_losses_are_those_of_the_answer() -> None:
     """Who gives the whole answer has its own losses; who carries one on adds to them."""
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest())
     first = attempt_of(candidate("openai", "a"), AFRESH)
     progress.switch(first)
     assert progress.lose(first, [_loss("sampling.top_k")])[0].attempt == 1
@@ -76,7 +85,7 @@ def test_losses_are_those_of_the_answer() -> None:
 
 def test_attempts_stand_in_the_order_of_their_start() -> None:
     """A hedge's attempts end in any order."""
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest())
     for number in (2, 1, 3):
         progress.note(result_pb2.Attempt(number=number))
     assert [attempt.number for attempt in progress.attempts] == [1, 2, 3]
@@ -98,7 +107,7 @@ def test_what_another_process_wrote_is_recalled() -> None:
         text("goes."),
         *tool_call("weather", "{}", block=1, call_id="call_1"),
     ]
-    progress = Progress()
+    progress = Progress(chat_pb2.ChatRequest())
     for sequence, event in enumerate(events, 1):
         event.sequence = sequence
         progress.recall(event)
