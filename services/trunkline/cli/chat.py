@@ -21,6 +21,23 @@ def chat(
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="PROVIDER/MODEL", help="Who is asked.")
     ] = "",
+    fallback: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROVIDER/MODEL",
+            help="Who is asked when --model fails; may be repeated, in this order.",
+        ),
+    ] = None,
+    chain: Annotated[
+        str, typer.Option(metavar="NAME", help="A fallback chain, in place of --model.")
+    ] = "",
+    durable: Annotated[
+        bool | None,
+        typer.Option(
+            "--durable/--memory",
+            help="Whether the chat survives its process; else as the deployment has it.",
+        ),
+    ] = None,
     system: Annotated[str, typer.Option(help="Instructions for the model.")] = "",
     file: Annotated[
         list[Path] | None,
@@ -60,6 +77,10 @@ def chat(
     With a text, or one on standard input, it is one question and its answer. Without, on a
     terminal, it is a conversation: Ctrl-C stops an answer, Ctrl-D ends it. The answer goes
     to standard output without control characters; --json has it exactly, an event a line.
+
+    When a model breaks off, another one goes on or begins anew, as a line on standard error says.
+    What is void by that is struck out on a terminal. In a file or pipe it could not be taken back:
+    with --fallback or --chain the answer is printed there when it is whole.
     """
     from trunkline.cli.client import open_client
     from trunkline.cli.conversation import Conversation
@@ -77,8 +98,15 @@ def chat(
         with open_client(address) as client:
             Conversation(client, Question(), as_json=as_json).resume(resume, after)
         return
+    if chain and model:
+        raise wrong_usage("--chain says which models are asked.", "Leave out --model.")
+    if fallback and not model:
+        raise wrong_usage("--fallback needs a model to fall back from.", "Name it with --model.")
     question = Question(
         model=model,
+        fallbacks=tuple(fallback or ()),
+        chain=chain,
+        survives=durable,
         system=system,
         files=tuple(file or ()),
         tools=tuple(tool or ()),

@@ -11,7 +11,7 @@ from trunkline.cli.failures import ExitCode, Failure, show, wrong_usage
 from trunkline.cli.output import note
 from trunkline.cli.question import Question, read_text
 from trunkline.cli.reading import Reading
-from trunkline.cli.screen import JsonScreen, Screen, print_line
+from trunkline.cli.screen import JsonScreen, PatientScreen, Screen, print_line
 from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
 
 _PROMPT: Final = "> "
@@ -145,6 +145,7 @@ class Conversation:
             print_line(response)
         else:
             screen = Screen()
+            screen.show_failures(response.completed)
             screen.show_message(response.completed.message)
             screen.end(response.completed, response.run_id)
         return response.completed
@@ -161,7 +162,7 @@ class Conversation:
         Raises:
             Failure: it has no whole answer.
         """
-        screen = JsonScreen() if self._as_json else Screen()
+        screen = self._open_screen()
         events = reading.start(request) if request is not None else reading.resume(*resume)
         completed: result_pb2.Completed | None = None
         try:
@@ -184,6 +185,15 @@ class Conversation:
             reason="INTERNAL",
             code="INTERNAL",
         )
+
+    def _open_screen(self) -> Screen:
+        """Return where a run is shown."""
+        if self._as_json:
+            return JsonScreen()
+        # What was printed on a terminal can be struck out, and nowhere else.
+        if self._question.may_begin_anew and not sys.stdout.isatty():
+            return PatientScreen()
+        return Screen()
 
 
 def _read_line(prompt: str) -> str:

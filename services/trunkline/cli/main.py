@@ -13,11 +13,13 @@ from typing import Annotated, Any
 import typer
 
 from trunkline.cli import chains, models, pki, tokens
+from trunkline.cli.attempts import attempts
 from trunkline.cli.bench_failover import bench_failover
 from trunkline.cli.chat import chat
 from trunkline.cli.check import check
 from trunkline.cli.config import config
 from trunkline.cli.connect import connect
+from trunkline.cli.demo import demo
 from trunkline.cli.disconnect import disconnect
 from trunkline.cli.doctor import doctor
 from trunkline.cli.explain import explain as explain_route
@@ -130,6 +132,7 @@ def serve(
 
 
 app.command()(sandbox)
+app.command()(demo)
 app.command()(bench_failover)
 app.add_typer(tokens.app, name="token")
 app.command()(config)
@@ -144,6 +147,7 @@ app.add_typer(chains.app, name="chain")
 app.command("explain")(explain_route)
 app.add_typer(pki.app, name="pki")
 app.command()(chat)
+app.command()(attempts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

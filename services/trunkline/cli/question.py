@@ -28,6 +28,9 @@ class Question:
 
     Attributes:
         model: `provider/model`; empty: the deployment's default.
+        fallbacks: further ones, asked in this order when it fails.
+        chain: of fallbacks, in place of a model; empty: none.
+        survives: whether the run outlives its process; None: as the deployment has it.
         system: instructions; empty: none.
         files: pictures and documents, for the first message.
         tools: files that describe tools.
@@ -37,6 +40,9 @@ class Question:
     """
 
     model: str = ""
+    fallbacks: tuple[str, ...] = ()
+    chain: str = ""
+    survives: bool | None = None
     system: str = ""
     files: tuple[Path, ...] = ()
     tools: tuple[Path, ...] = ()
@@ -44,13 +50,24 @@ class Question:
     temperature: float | None = None
     reasoning: str = ""
 
+    @property
+    def may_begin_anew(self) -> bool:
+        """Whether there is another model that may void what the first one said."""
+        return bool(self.fallbacks or self.chain)
+
     def request(self) -> chat_pb2.ChatRequest:
         """Return the request, yet without anything that the user says.
 
         Raises:
             Failure: a file cannot be read or is not what it should be.
         """
-        request = chat_pb2.ChatRequest(model=self.model, max_output_tokens=self.max_output_tokens)
+        request = chat_pb2.ChatRequest(
+            model=self.model,
+            fallbacks=self.fallbacks,
+            chain=self.chain,
+            durability=_name_durability(self.survives),
+            max_output_tokens=self.max_output_tokens,
+        )
         if self.temperature is not None:
             request.sampling.temperature = self.temperature
         if self.reasoning:
@@ -131,6 +148,13 @@ def read_tools(path: Path) -> list[message_pb2.Tool]:
             f"{path} describes no tool: {_first_line(error)}.",
             'Write {"name":"get_time","description":"…","parameters":{"type":"object",…}}.',
         ) from None
+
+
+def _name_durability(survives: bool | None) -> chat_pb2.Durability.ValueType:
+    """Return what the contract calls it."""
+    if survives is None:
+        return chat_pb2.DURABILITY_UNSPECIFIED
+    return chat_pb2.DURABILITY_DURABLE if survives else chat_pb2.DURABILITY_MEMORY
 
 
 def _read(path: Path, limit: int) -> bytes:

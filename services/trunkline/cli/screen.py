@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from typing import Final, TextIO
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
+from trunkline.cli.failures import Failure
 from trunkline.cli.output import name_value
+from trunkline.cli.shown import Shown
 from trunkline.cli.text import clean, clean_line
 from trunkline.inference.v1 import event_pb2, message_pb2, result_pb2
 
@@ -21,7 +25,7 @@ class Screen:
     """Shows one answer to a person.
 
     Text, refusals and tool calls go to standard output, since they are the answer;
-    thoughts and remarks go to standard error.
+    thoughts and remarks go to standard error. On a terminal, what becomes void is struck out.
     """
 
     def __init__(self) -> None:
@@ -31,9 +35,12 @@ class Screen:
         self._is_open = False
         self._calls: dict[int, list[str]] = {}
         self._dims = sys.stderr.isatty()
+        self._shown = Shown()
+        self._sequence = 0
 
     def show(self, event: event_pb2.ChatEvent) -> None:
         """Show what an event says."""
+        self._sequence = event.sequence
         match event.WhichOneof("kind"):
             case "text_delta":
                 delta = event.text_delta
@@ -54,8 +61,7 @@ class Screen:
             case "continuation_started":
                 self._continue(event.continuation_started)
             case "citation_added":
-                citation = event.citation_added.citation
-                self.remark(f"source: {citation.title or citation.quote} {citation.url}".rstrip())
+                self._cite(event.citation_added.citation)
             case _:
                 pass
 
@@ -74,6 +80,14 @@ class Screen:
                     self._add_call(call.name, call.arguments, call.id)
                 case _:
                     pass
+            for citation in part.citations:
+                self._cite(citation)
+
+    def show_failures(self, completed: result_pb2.Completed) -> None:
+        """Show what broke before an answer that came in one piece."""
+        for attempt in completed.attempts:
+            if attempt.outcome == result_pb2.ATTEMPT_OUTCOME_FAILED:
+                self.remark(f"{attempt.model}: {attempt.failure.message}")
 
     def end(self, completed: result_pb2.Completed, run_id: str) -> None:
         """Show what an answer took, and what was lost on the way."""
@@ -86,18 +100,26 @@ class Screen:
         self.remark(summarise(completed, run_id))
 
     def close(self) -> None:
-        """End the line that is under way."""
-        if self._is_open:
-            self._stream.write("\n")
-            self._stream.flush()
-            self._is_open = False
-        self._kind = ""
+        """End the answer, whole or not."""
+        self._end_line()
 
     def remark(self, text: str) -> None:
         """Show a line that is not part of the answer."""
-        self.close()
-        sys.stderr.write(f"{self._dim(clean_line(text))}\n")
-        sys.stderr.flush()
+        # An answer that goes elsewhere is not broken up by what is said about it.
+        if self._stream is sys.stderr or _go_together():
+            self._end_line()
+        self._put(sys.stderr, f"{self._dim(clean_line(text))}\n", 0)
+
+    def _end_line(self) -> None:
+        """End the line that is under way."""
+        if self._is_open:
+            self._put(self._stream, "\n", 0)
+            self._is_open = False
+        self._kind = ""
+
+    def _cite(self, citation: message_pb2.Citation) -> None:
+        """Show a source."""
+        self.remark(f"source: {citation.title or citation.quote} {citation.url}".rstrip())
 
     def _add_text(self, block: int, text: str, *, refusal: bool) -> None:
         """Show more of the answer."""
@@ -113,39 +135,104 @@ class Screen:
 
     def _add_call(self, name: str, arguments: str, call_id: str) -> None:
         """Show a tool call that is whole."""
-        self.close()
+        self._end_line()
         shown = clean_line(arguments or "{}")
         if len(shown) > _MAX_SHOWN_ARGUMENTS:
             shown = f"{shown[:_MAX_SHOWN_ARGUMENTS]}… ({len(arguments):,} characters)"
-        sys.stdout.write(f"calls {clean_line(name)} {shown} ({clean_line(call_id)})\n")
-        sys.stdout.flush()
+        line = f"calls {clean_line(name)} {shown} ({clean_line(call_id)})\n"
+        self._put(sys.stdout, line, self._sequence)
 
     def _continue(self, seam: event_pb2.ContinuationStarted) -> None:
-        """Tell that another model carries on, or begins anew."""
-        if seam.void_from_sequence:
-            self._calls.clear()
-            self.remark(f"{seam.from_model} broke off; {seam.to_model} answers anew:")
-        else:
-            self.remark(f"{seam.from_model} broke off; {seam.to_model} goes on:")
+        """Tell that another attempt carries on, or begins anew."""
+        who = seam.to_model
+        if seam.from_model != seam.to_model:
+            who = f"{seam.from_model} broke off; {seam.to_model}"
+        if not seam.void_from_sequence:
+            self.remark(f"{who} goes on:")
+            return
+        self._calls.clear()
+        self._end_line()
+        is_struck = self._strike(seam.void_from_sequence)
+        void = "what is struck out" if is_struck else "what came before"
+        self.remark(f"{who} answers anew, and {void} is void:")
+
+    def _strike(self, start: int) -> bool:
+        """Strike out what is void from an event on; tell whether that could be done."""
+        if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+            return False
+        struck = self._shown.strike(start, *shutil.get_terminal_size())
+        sys.stdout.write(struck)
+        sys.stdout.flush()
+        return bool(struck)
 
     def _turn_to(self, kind: str, block: int, stream: TextIO) -> bool:
         """Begin a new line where another block begins; tell whether one does."""
         if (kind, block) == (self._kind, self._block):
             return False
-        self.close()
+        self._end_line()
         self._kind, self._block, self._stream = kind, block, stream
         return True
 
     def _write(self, text: str) -> None:
         """Write at once, and remember whether the line is open."""
-        self._stream.write(text)
-        self._stream.flush()
+        self._put(self._stream, text, self._sequence)
         if text:
             self._is_open = not text.removesuffix(_RESET).endswith("\n")
+
+    def _put(self, stream: TextIO, text: str, sequence: int) -> None:
+        """Write at once, and remember what stands on the terminal.
+
+        Args:
+            stream: that is written to.
+            text: made safe to print.
+            sequence: of the event that it came with; 0: it is no part of the answer.
+        """
+        stream.write(text)
+        stream.flush()
+        if stream.isatty():
+            self._shown.add(text, sequence)
 
     def _dim(self, text: str) -> str:
         """Return a text dimmed, where there is a terminal to dim it."""
         return f"{_DIM}{text}{_RESET}" if self._dims else text
+
+
+class PatientScreen(Screen):
+    """Shows an answer when nothing of it can become void any more: at its end, whole or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Only where it is needed, since it imports the client library.
+        from trunkline_client.fold import Fold
+
+        self._fold: Fold | None = Fold()
+
+    def show(self, event: event_pb2.ChatEvent) -> None:
+        """Keep content, and show what else the event says.
+
+        Raises:
+            Failure: the answer is not what was sent.
+        """
+        if self._fold is None:
+            return
+        try:
+            self._fold.feed(event)
+        except ValueError as error:
+            raise Failure(
+                f"The stream is damaged: {error}.",
+                "Ask again; what stands between here and the server may be at fault.",
+                reason="DAMAGED",
+                code="DATA_LOSS",
+            ) from None
+        if event.WhichOneof("kind") in ("attempt_failed", "continuation_started"):
+            super().show(event)
+
+    def close(self) -> None:
+        """Show what counts of the answer."""
+        fold, self._fold = self._fold, None
+        if fold is not None:
+            self.show_message(fold.message())
+        super().close()
 
 
 class JsonScreen(Screen):
@@ -157,6 +244,16 @@ class JsonScreen(Screen):
 
     def end(self, completed: result_pb2.Completed, run_id: str) -> None:
         """Print nothing: the last event has it all."""
+
+
+def _go_together() -> bool:
+    """Tell whether the answer and what is said about it are seen at one place."""
+    if sys.stdout.isatty():
+        return True
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
 
 
 def print_line(message: Message) -> None:
