@@ -26,9 +26,10 @@ from trunkline.inference.drafts import Drafts
 from trunkline.inference.journal.memory import Allowance, MemoryJournal
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
+from trunkline.inference.means import Means
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.plan import Plan
-from trunkline.inference.pursuit import Means, Pursuit
+from trunkline.inference.pursuit import Pursuit
 from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings

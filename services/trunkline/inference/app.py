@@ -19,9 +19,9 @@ from trunkline.inference.journal.locations import choose_store
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
 from trunkline.inference.ledger import Ledger
+from trunkline.inference.means import Means
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.probe import ProviderServicer
-from trunkline.inference.pursuit import Means
 from trunkline.inference.registry import Registry
 from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.runner import Runner

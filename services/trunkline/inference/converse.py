@@ -46,19 +46,28 @@ async def converse(
     wrong: list[TrunklineError] = []
     reader = asyncio.current_task()
     assert reader is not None
+    # While an event is sent the reader waits elsewhere, and must not be woken there.
+    is_here = False
 
     async def listen() -> None:
         try:
             await _take_in(requests, run, registry)
         except TrunklineError as error:
             wrong.append(error)
-            reader.cancel()
+            if is_here:
+                reader.cancel()
 
     listening = asyncio.ensure_future(listen())
     try:
         async with reading(run, attached), contextlib.aclosing(follow(run, after)) as events:
-            async for event in events:
+            while not wrong:
+                is_here = True
+                event = await anext(events, None)
+                is_here = False
+                if event is None:
+                    return
                 yield event
+            raise wrong[0]
     except asyncio.CancelledError:
         if not wrong:
             raise

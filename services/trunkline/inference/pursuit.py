@@ -3,75 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-from trunkline.inference.adapters.adapter import Adapter, Ending, ProviderFailed, Target
+from trunkline.inference.adapters.adapter import Ending, ProviderFailed
+from trunkline.inference.aftermath import Aftermath
 from trunkline.inference.asking import Asking
 from trunkline.inference.attempt import Attempt
-from trunkline.inference.continuation import Course, carry_on, judge
-from trunkline.inference.cooling import Cooling
-from trunkline.inference.drafts import Drafts
+from trunkline.inference.continuation import Course, judge
 from trunkline.inference.endings import (
     broken,
     not_allowed,
-    nothing_left,
-    to_limit,
-    usage_of_failed,
-    would_lose,
 )
-from trunkline.inference.failure_table import Next, find_next, pause_before_retry
-from trunkline.inference.keys import Keys
-from trunkline.inference.latencies import Latencies
-from trunkline.inference.outcomes import Outcomes
+from trunkline.inference.means import Means
 from trunkline.inference.plan import Plan
+from trunkline.inference.preparation import Preparation
 from trunkline.inference.race import Died, race, speak
-from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.run import Run
-from trunkline.inference.selection import Choice, Selection
-from trunkline.inference.settings import InferenceSettings
+from trunkline.inference.selection import Selection
 from trunkline.inference.takeover import SUPERSEDED
-from trunkline.inference.trail import make_trail, sum_usage
-from trunkline.inference.transport import Transport
-from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
-from trunkline.inference.waits import does_reason, settle_waits
-from trunkline.kernel.clock import Clock, duration, to_seconds
-from trunkline.kernel.errors import FailedPrecondition, TrunklineError, Unavailable
-from trunkline.planning.candidates import Candidate
+from trunkline.inference.trail import sum_usage
+from trunkline.inference.v1 import result_pb2
+from trunkline.inference.waits import does_reason
+from trunkline.kernel.clock import to_seconds
 
 # In characters, as for a provider's whole answer in one piece.
 MAX_ANSWER = 32 * 1024 * 1024
-
-# What of 4xx is not about the partial answer that an attempt was to carry on.
-_OTHER_REFUSALS = frozenset({401, 403, 429})
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What all runs of a process share.
-
-    Attributes:
-        settings: waits.
-        adapters: by wire format.
-        transport: sends.
-        keys: what authenticates.
-        cooling: who cools down.
-        outcomes: is told how attempts went.
-        budget: for requests beyond the first ones.
-        latencies: how soon models spoke.
-        clock: the time.
-    """
-
-    settings: InferenceSettings
-    adapters: Mapping[str, Adapter]
-    transport: Transport
-    keys: Keys
-    cooling: Cooling
-    outcomes: Outcomes
-    budget: RetryBudget
-    latencies: Latencies
-    clock: Clock
 
 
 class Pursuit:
@@ -88,10 +43,8 @@ class Pursuit:
         self._plan = plan
         self._means = means
         self._selection = Selection(plan, means.cooling, means.budget)
-        # Where somebody else could be asked, a stream shows early that the first is silent.
-        self._streams = run.terms.in_parts or not plan.is_alone
-        self._last: Died | None = None
-        self._obstacle: TrunklineError | None = None
+        self._preparation = Preparation(run, plan, means)
+        self._aftermath = Aftermath(run, plan, means)
         self._may_hedge = True
         self._early: result_pb2.Completed | None = None
 
@@ -106,7 +59,7 @@ class Pursuit:
             case Course.END_TURN:
                 return self._complete_early()
             case Course.FORBIDDEN:
-                raise not_allowed(SUPERSEDED, run.question.continuation, self._trail())
+                raise not_allowed(SUPERSEDED, run.question.continuation, self._aftermath.trail())
             case Course.GO_ON:
                 pass
         asking = await self._next()
@@ -121,12 +74,12 @@ class Pursuit:
                 return completed
             if self._early is not None:
                 return self._early
-        raise self._nothing_left()
+        raise self._aftermath.nothing_left(self._preparation.obstacle)
 
     async def _next(self) -> Asking | None:
         """Put the next attempt together; None: nobody is left who can be asked."""
         while (choice := await self._selection.next()) is not None:
-            asking = await self._prepare(choice)
+            asking = await self._preparation.prepare(choice)
             if asking is not None:
                 return asking
         return None
@@ -135,74 +88,6 @@ class Pursuit:
         """Note that a request is about to be sent."""
         self._plan.note_asked(asking.attempt.candidate)
         self._run.start_attempt(asking.attempt)
-
-    async def _prepare(self, choice: Choice) -> Asking | None:
-        """Put an attempt together, up to the moment where its request is sent.
-
-        Returns:
-            None: the candidate cannot be asked; it is closed, and why is noted.
-        """
-        run, plan, candidate = self._run, self._plan, choice.candidate
-        continuation = carry_on(
-            run.question, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
-        )
-        if continuation is None:
-            sentence = "It does not go on from a partial answer, and nothing else is allowed."
-            self._pass_over(candidate, failure_pb2.SKIP_REASON_FALLBACK_NOT_ALLOWED, sentence)
-            return None
-        try:
-            target = await self._target(candidate)
-        except (FailedPrecondition, Unavailable) as error:
-            self._obstacle = error
-            self._pass_over(candidate, failure_pb2.SKIP_REASON_NO_CREDENTIAL, error.message)
-            return None
-        streams = self._streams and _streams(candidate)
-        attempt = Attempt(
-            number=run.progress.attempt_count + 1,
-            candidate=candidate,
-            waits=settle_waits(
-                run.terms,
-                candidate,
-                self._means.settings,
-                streams=streams,
-                has_other=plan.has_other(candidate),
-            ),
-            caller=run.terms.caller,
-            clock=self._means.clock,
-            continuation=continuation,
-            drafts=Drafts(run.progress.call_ids),
-            trial_id=choice.trial_id,
-            is_hedge=choice.is_hedge,
-        )
-        adapter = self._means.adapters[candidate.provider.endpoint.format]
-        asking = Asking(attempt, adapter, target, self._means.transport, streams=streams)
-        loss = next(filter(_matters, attempt.losses), None)
-        if run.question.strict and loss is not None:
-            self._obstacle = would_lose(candidate.name, loss)
-            self._pass_over(candidate, failure_pb2.SKIP_REASON_WOULD_LOSE, self._obstacle.message)
-            return None
-        return asking
-
-    async def _target(self, candidate: Candidate) -> Target:
-        """Put together where the request goes, with the key.
-
-        Raises:
-            FailedPrecondition: NO_CREDENTIAL: the key is gone.
-            Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
-        """
-        key = candidate.credential
-        secret = await self._means.keys.resolve(key, self._run.terms.owner, candidate.place.origin)
-        provider = candidate.provider
-        return Target(
-            provider=provider.name,
-            model=candidate.model_id,
-            base_url=candidate.place.url,
-            headers=dict(provider.endpoint.headers),
-            secret=secret,
-            credential_id=_account(key.id),
-            # The type that gives a format its name is the vendor's own.
-            first_party=provider.type == provider.endpoint.format,
-        )
 
     async def _ask(self, asking: Asking) -> result_pb2.Completed:
         """Send an attempt's request, a second one beside it when it is slow, and read the answer.
@@ -219,7 +104,11 @@ class Pursuit:
                 await speak(asking)
             else:
                 winner = await race(
-                    asking, hedge_s, self._start_hedge, self._note_lost, self._note_died
+                    asking,
+                    hedge_s,
+                    self._start_hedge,
+                    self._aftermath.note_lost,
+                    self._aftermath.note_died,
                 )
             return await self._read(winner)
         except ProviderFailed as failed:
@@ -233,9 +122,10 @@ class Pursuit:
         slow = self._run.under_way[-1].candidate
         choice = self._selection.hedge(slow)
         self._may_hedge = False
-        asking = await self._prepare(choice) if choice is not None else None
+        asking = await self._preparation.prepare(choice) if choice is not None else None
         if asking is not None:
             self._start(asking)
+            await self._run.journal.settle()
         return asking
 
     async def _read(self, asking: Asking) -> result_pb2.Completed:
@@ -274,7 +164,7 @@ class Pursuit:
         record = attempt.record(result_pb2.ATTEMPT_OUTCOME_COMPLETED)
         if ending.usage is not None:
             record.usage.CopyFrom(ending.usage)
-        self._report(attempt, None)
+        self._aftermath.report(attempt, None)
         if attempt.first_token is not None:
             spoke_after_s = attempt.first_token - attempt.began
             self._means.latencies.note(attempt.candidate.name, spoke_after_s)
@@ -302,104 +192,32 @@ class Pursuit:
         Returns:
             Who is asked next; None: nobody is. A turn that ends here has ended.
         """
-        run, plan = self._run, self._plan
+        run = self._run
         attempt = died.asking.attempt
         died.failure.mid_stream = attempt.first_token is not None
         attempt.drafts.abort_open_calls()
         self._append(died.asking, last=True)
-        self._last = died
         course = judge(run.progress.fold.delivered(), run.question.continuation)
         asking, pause_s = None, 0.0
         if course is Course.GO_ON:
-            choice, pause_s = self._same_again(died)
+            choice, pause_s = self._aftermath.same_again(died)
             # Readers are told that another attempt follows: it must be able to.
-            asking = await self._prepare(choice) if choice is not None else None
+            asking = await self._preparation.prepare(choice) if choice is not None else None
             if asking is None:
                 pause_s = 0.0
-                plan.rule_out(attempt.candidate, self._find_next(died))
+                self._aftermath.rule_out(died)
                 asking = await self._next()
-        self._note_failed(died, asking.attempt.candidate if asking else None, pause_s)
+        self._aftermath.note_failed(died, asking.attempt.candidate if asking else None, pause_s)
         match course:
             case Course.END_TURN:
                 self._early = self._complete_early()
             case Course.FORBIDDEN:
-                raise not_allowed(died.failure, run.question.continuation, self._trail())
+                raise not_allowed(died.failure, run.question.continuation, self._aftermath.trail())
             case Course.GO_ON if pause_s:
                 await asyncio.sleep(pause_s)
             case _:
                 pass
         return asking
-
-    def _same_again(self, died: Died) -> tuple[Choice | None, float]:
-        """Return the same route once more and after how many seconds; None: it is not asked."""
-        run, plan, settings = self._run, self._plan, self._means.settings
-        attempt, failure = died.asking.attempt, died.failure
-        candidate = attempt.candidate
-        if not plan.may_ask(candidate) or died.is_ours:
-            return None, 0.0
-        if _refuses_prefill(attempt, failure):
-            plan.refuse_prefill(candidate)
-            return Choice(candidate), 0.0
-        pause_s = pause_before_retry(
-            failure, pause_s=settings.retry_pause_s, longest_s=settings.retry_wait_s
-        )
-        if pause_s is None or attempt.trial_id:
-            return None, 0.0
-        patience_s = attempt.waits.first_token
-        asked_for_s = self._means.clock.monotonic() - attempt.began
-        has_spoken = attempt.first_token is not None
-        if not has_spoken and patience_s is not None and asked_for_s + pause_s >= patience_s:
-            return None, 0.0
-        if pause_s >= run.remaining_s or not self._means.budget.take():
-            return None, 0.0
-        return Choice(candidate), pause_s
-
-    def _find_next(self, died: Died) -> Next:
-        """Return which other candidates may follow a failed attempt."""
-        attempt = died.asking.attempt
-        if _refuses_prefill(attempt, died.failure):
-            self._plan.refuse_prefill(attempt.candidate)
-            return Next.ANY
-        return find_next(
-            died.failure, attempt.candidate.scope, chain_allows=self._plan.chain_allows
-        )
-
-    def _note_died(self, died: Died) -> None:
-        """Note a failed attempt while another one goes on beside it."""
-        died.failure.mid_stream = False
-        candidate = died.asking.attempt.candidate
-        self._plan.rule_out(candidate, self._find_next(died))
-        self._last = died
-        self._note_failed(died, candidate, 0.0, is_again=False)
-
-    def _note_lost(self, asking: Asking) -> None:
-        """Note that the other attempt of a hedge spoke first."""
-        attempt = asking.attempt
-        failure = failure_pb2.AttemptFailure(
-            kind=failure_pb2.ERROR_KIND_HEDGE_LOST, message="Another one spoke first."
-        )
-        record = attempt.record(result_pb2.ATTEMPT_OUTCOME_HEDGE_LOST)
-        record.failure.CopyFrom(failure)
-        self._run.end_attempt(attempt, record, event_pb2.AttemptFailed(failure=failure))
-
-    def _note_failed(
-        self, died: Died, next_: Candidate | None, pause_s: float, *, is_again: bool | None = None
-    ) -> None:
-        """Write down a failed attempt, and let health know."""
-        attempt = died.asking.attempt
-        if is_again is None:
-            is_again = next_ is attempt.candidate
-        failure = attempt.show(died.failure)
-        told = event_pb2.AttemptFailed(failure=failure, will_retry=next_ is not None)
-        if pause_s:
-            told.retry_after.CopyFrom(duration(pause_s))
-        if not died.is_ours:
-            self._report(attempt, died.failure, will_retry=is_again)
-        record = attempt.record(result_pb2.ATTEMPT_OUTCOME_FAILED)
-        record.failure.CopyFrom(failure)
-        if not attempt.said:
-            record.usage.CopyFrom(usage_of_failed(failure))
-        self._run.end_attempt(attempt, record, told)
 
     def _complete_early(self) -> result_pb2.Completed:
         """Return the end of a turn whose provider broke off after whole tool calls."""
@@ -414,38 +232,6 @@ class Pursuit:
             turn_ended_early=True,
         )
 
-    def _nothing_left(self) -> TrunklineError:
-        """Return the error of a run that nobody is left to carry on."""
-        died = self._last
-        if died is None:
-            if self._obstacle is not None:
-                return self._obstacle
-            return nothing_left(None, is_alone=self._plan.is_alone, trail=self._trail())
-        run, attempt = self._run, died.asking.attempt
-        delivered = run.progress.fold.delivered()
-        policy = run.question.continuation
-        if delivered is not None and carry_on(run.question, delivered, prefills=False) is None:
-            return not_allowed(died.failure, policy, self._trail())
-        if died.is_ours:
-            return to_limit(self._means.settings.connections_per_provider)
-        refused = _refuses_prefill(attempt, died.failure)
-        return nothing_left(
-            None if refused else (attempt.show(died.failure), attempt.candidate),
-            is_alone=self._plan.is_alone,
-            trail=self._trail(),
-        )
-
-    def _pass_over(
-        self, candidate: Candidate, reason: failure_pb2.SkipReason.ValueType, detail: str
-    ) -> None:
-        """Ask a candidate no more, and note why."""
-        self._plan.skip(candidate, reason, detail)
-        self._plan.close(candidate)
-
-    def _trail(self) -> result_pb2.AttemptTrail:
-        """Return the trail so far."""
-        return make_trail(self._run.progress.attempts, self._plan.skipped)
-
     def _hedge_after(self, attempt: Attempt) -> float | None:
         """Return after how many silent seconds a second one is asked beside; None: never."""
         request, patience_s = self._run.question, attempt.waits.first_token
@@ -454,7 +240,7 @@ class Pursuit:
             hedge_s = to_seconds(request.limits.hedge_after)
         provider = attempt.candidate.provider.name
         if (
-            not (self._may_hedge and self._streams and hedge_s)
+            not (self._may_hedge and self._preparation.streams and hedge_s)
             or patience_s is None
             or hedge_s >= patience_s
             or does_reason(request, attempt.candidate)
@@ -462,47 +248,3 @@ class Pursuit:
         ):
             return None
         return hedge_s
-
-    def _report(
-        self,
-        attempt: Attempt,
-        failure: failure_pb2.AttemptFailure | None,
-        *,
-        will_retry: bool = False,
-    ) -> None:
-        """Let health know how an attempt ended."""
-        self._means.outcomes.add(
-            model=attempt.candidate.name,
-            credential_id=attempt.candidate.credential.id,
-            began=attempt.began,
-            first_token=attempt.first_token,
-            failure=failure,
-            trial_id=attempt.trial_id,
-            will_retry=will_retry,
-        )
-
-
-def _streams(candidate: Candidate) -> bool:
-    """Tell whether a provider is asked for a stream; absent means yes."""
-    endpoint = candidate.provider.endpoint
-    return endpoint.streaming if endpoint.HasField("streaming") else True
-
-
-def _matters(loss: result_pb2.Loss) -> bool:
-    """Tell whether a strict request is refused for a loss; a cache mark is never the reason."""
-    return not loss.path.endswith((".cache", ".cache.ttl"))
-
-
-def _account(credential_id: str) -> str:
-    """Return what signatures are bound to: it tells accounts apart, and names none."""
-    return hashlib.sha256(credential_id.encode()).hexdigest()[:16] if credential_id else ""
-
-
-def _refuses_prefill(attempt: Attempt, failure: failure_pb2.AttemptFailure) -> bool:
-    """Tell whether a refusal is about the partial answer that the attempt carried on."""
-    status = failure.reply.http_status
-    return (
-        attempt.continuation.strategy == result_pb2.CONTINUATION_STRATEGY_PREFILL
-        and 400 <= status < 500
-        and status not in _OTHER_REFUSALS
-    )

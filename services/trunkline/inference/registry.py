@@ -98,8 +98,11 @@ class Registry:
             AlreadyExists: TOOL_RESULT_MISMATCH.
             Unavailable: JOURNAL_UNAVAILABLE.
         """
-        if run.terms.loop is None or not run.is_live:
+        if run.terms.loop is None:
             raise unexpected(result.call_id)
+        if not run.is_live:
+            # It may have come before: how the run ended says more.
+            return
         if run.is_owned:
             run.take_result(result)
         else:

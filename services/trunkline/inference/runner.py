@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 from trunkline.inference.conversation import call_ids, check_turn
+from trunkline.inference.means import Means
 from trunkline.inference.plan import draw_up
-from trunkline.inference.pursuit import Means, Pursuit
+from trunkline.inference.pursuit import Pursuit
 from trunkline.inference.run import Run
 from trunkline.inference.trail import sum_usage
 from trunkline.inference.v1 import result_pb2

@@ -205,7 +205,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             if start.HasField("tool_timeout")
             else TOOL_TIMEOUT_S,
         )
-        run, attached = await self._begin(start.chat, unary=False, loop=loop)
+        try:
+            run, attached = await self._begin(start.chat, unary=False, loop=loop)
+        except InvalidArgument as error:
+            raise error.within("start.chat") from None
         return run, 0, attached
 
     async def _begin(

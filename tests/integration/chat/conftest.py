@@ -27,6 +27,8 @@ MODELS = (
     "end-after-0",
     "malformed-after-2-of-tool",
     "stall-after-30",
+    # A route of its own: one that was told to wait is not asked again before.
+    "waits@429-retry-after-2",
     *(
         f"tokens-50-per-second-of-{script}"
         for script in ("ok", "reason", "tool", "parallel-tools", "refuse", "unicode")

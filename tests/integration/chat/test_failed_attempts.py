@@ -36,6 +36,8 @@ class Sick:
         http_status: of the provider's answer; 0: it had none to show.
         code: the provider's.
         mid_stream: words had come.
+        attempts: how many were made; the same provider is asked again at once only when it
+            could not be reached.
     """
 
     status: str
@@ -43,6 +45,7 @@ class Sick:
     http_status: int = 0
     code: str = ""
     mid_stream: bool = False
+    attempts: int = 1
 
 
 NO_FALLBACK = "UNAVAILABLE NO_FALLBACK"
@@ -53,10 +56,19 @@ SICK = {
     "reset-after-40": Sick(NO_FALLBACK, "BROKEN_STREAM", mid_stream=True),
     "cut-after-0": Sick(NO_FALLBACK, "BROKEN_STREAM"),
     "end-after-0": Sick(NO_FALLBACK, "BROKEN_STREAM"),
+    "cut-at-3": Sick(NO_FALLBACK, "BROKEN_STREAM", mid_stream=True),
+    "end-at-3": Sick(NO_FALLBACK, "BROKEN_STREAM", mid_stream=True),
+    "reset-at-3": Sick(NO_FALLBACK, "BROKEN_STREAM", mid_stream=True),
     "stall-after-20": Sick(NO_FALLBACK, "SILENT", mid_stream=True),
+    "stall-30s-after-20": Sick(NO_FALLBACK, "SILENT", mid_stream=True),
+    "stall-at-3": Sick(NO_FALLBACK, "SILENT", mid_stream=True),
     "no-first-token": Sick(NO_FALLBACK, "SILENT"),
     "silent": Sick(NO_FALLBACK, "SILENT"),
     "error-after-10": Sick(NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True),
+    "error-at-3": Sick(NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True),
+    "malformed-twice-at-3": Sick(NO_FALLBACK, "BROKEN_STREAM", 200, mid_stream=True),
+    "cut": Sick(NO_FALLBACK, "UNREACHABLE", attempts=2),
+    "reset": Sick(NO_FALLBACK, "UNREACHABLE", attempts=2),
     "html-200": Sick(NO_FALLBACK, "BROKEN_STREAM", 200),
     "empty-200": Sick(NO_FALLBACK, "BROKEN_STREAM"),
     "done-without-finish": Sick(NO_FALLBACK, "BROKEN_STREAM", mid_stream=True),
@@ -81,9 +93,10 @@ SICK = {
     ),
     "once-503": Sick(NO_FALLBACK, "SERVER_ERROR", 503, "server_is_overloaded"),
     "fail-2-then-ok-503": Sick(NO_FALLBACK, "SERVER_ERROR", 503, "server_is_overloaded"),
+    "for-60-then-ok-503": Sick(NO_FALLBACK, "SERVER_ERROR", 503, "server_is_overloaded"),
 }
 # Names that the sandbox lists and that come to a whole answer.
-WHOLE = {"malformed-after-10", "no-done", "late-usage"}
+WHOLE = {"malformed-after-10", "malformed-at-3", "no-done", "late-usage"}
 
 # Reason → what its metadata promise, beside those of every run.
 METADATA = {
@@ -102,7 +115,8 @@ async def _fail(deployment: Deployment, model: str, metadata: Metadata) -> Readi
     request = ask(
         f"sandbox/{model}",
         tools=[tool(city="string")],
-        limits=limits(first_token=0.2, idle=0.2),
+        # Shorter than the pause before a busy provider is asked once more.
+        limits=limits(first_token=0.45, idle=0.45),
     )
     return await read(stream(deployment.channel, "StreamChat", request, metadata))
 
@@ -115,7 +129,7 @@ async def test_table_holds_every_fault_of_the_sandbox() -> None:
 
 @pytest.mark.parametrize("model", SICK)
 async def test_sick_provider_ends_the_run_with_its_kind(deployment: Deployment, model: str) -> None:
-    """Never OK with half an answer: one reason, one kind, one attempt in the trail."""
+    """Never OK with half an answer: one reason, one kind, every attempt in the trail."""
     deployment.sandbox.reset_attempts()
     sick = SICK[model]
     reading = await _fail(deployment, model, deployment.admin)
@@ -124,8 +138,9 @@ async def test_sick_provider_ends_the_run_with_its_kind(deployment: Deployment, 
     assert "completed" not in reading.kinds
     assert set(failure.metadata) - OF_EVERY_RUN == METADATA[failure.reason]
     assert failure.metadata["model"] == f"sandbox/{model}"
-    (attempt,) = failure.attempts
-    assert (attempt.number, attempt.model) == (1, f"sandbox/{model}")
+    assert [each.number for each in failure.attempts] == list(range(1, sick.attempts + 1))
+    attempt = failure.attempts[-1]
+    assert attempt.model == f"sandbox/{model}"
     assert attempt.outcome == result_pb2.ATTEMPT_OUTCOME_FAILED
     assert attempt.credential_scope == failure_pb2.CREDENTIAL_SCOPE_CENTRAL
     assert attempt.HasField("time_to_first_token") == sick.mid_stream
@@ -138,7 +153,7 @@ async def test_sick_provider_ends_the_run_with_its_kind(deployment: Deployment, 
     told = reading.events[-1].attempt_failed
     assert (told.failure, told.will_retry) == (failed, False)
     assert failure.status.ByteSize() < MAX_STATUS
-    refused_at_once = sick.http_status not in (0, 200)
+    refused_at_once = sick.http_status not in (0, 200) or sick.kind == "UNREACHABLE"
     if attempt.usage.source == ESTIMATED:
         # By the words that came; a call's arguments may not have begun.
         assert sick.mid_stream
@@ -158,7 +173,7 @@ async def test_call_that_broke_off_is_taken_back(deployment: Deployment, model: 
 
 async def test_wait_that_a_provider_asks_for_is_passed_on(deployment: Deployment) -> None:
     """A provider's wait comes as RetryInfo and in the attempt."""
-    failure = (await _fail(deployment, "429-retry-after-2", deployment.admin)).failed
+    failure = (await _fail(deployment, "waits@429-retry-after-2", deployment.admin)).failed
     retry = failure.detail(error_details_pb2.RetryInfo())
     assert retry is not None
     assert retry.retry_delay.seconds == 2

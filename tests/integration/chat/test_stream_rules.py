@@ -36,13 +36,17 @@ HEALTHY: dict[str, tuple[result_pb2.FinishReason.ValueType, tuple[str, ...]]] = 
     "refuse": (CONTENT_FILTER, ("refusal",)),
     "tool": (TOOL_CALLS, ("tool_call",)),
     "parallel-tools": (TOOL_CALLS, ("tool_call", "tool_call")),
+    "text-then-tool": (TOOL_CALLS, ("text", "tool_call")),
+    "tool-loop-3": (TOOL_CALLS, ("tool_call",)),
     "big-tool-100000": (TOOL_CALLS, ("tool_call",)),
     "long-1000": (STOP, ("text",)),
+    "words-twice": (STOP, ("text",)),
     "chars-500": (STOP, ("text",)),
     "burst-256": (STOP, ("text",)),
     # So slow that it is not heard to its end.
     "slow": (result_pb2.FINISH_REASON_LENGTH, ("text",)),
     "tokens-20-per-second": (STOP, ("text",)),
+    "every-15-ms": (STOP, ("text",)),
     "first-token-after-3": (STOP, ("text",)),
     "split-1": (STOP, ("text",)),
     # What is wrong with these is no fault of the answer.

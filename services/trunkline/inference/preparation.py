@@ -1,0 +1,136 @@
+"""Put attempts together, up to the moment where a request is sent."""
+
+from __future__ import annotations
+
+import hashlib
+
+from trunkline.inference.adapters.adapter import Target
+from trunkline.inference.asking import Asking
+from trunkline.inference.attempt import Attempt
+from trunkline.inference.continuation import carry_on
+from trunkline.inference.drafts import Drafts
+from trunkline.inference.endings import (
+    would_lose,
+)
+from trunkline.inference.means import Means
+from trunkline.inference.plan import Plan
+from trunkline.inference.run import Run
+from trunkline.inference.selection import Choice
+from trunkline.inference.v1 import failure_pb2, result_pb2
+from trunkline.inference.waits import settle_waits
+from trunkline.kernel.errors import FailedPrecondition, TrunklineError, Unavailable
+from trunkline.planning.candidates import Candidate
+
+
+class Preparation:
+    """Prepares the attempts of one run.
+
+    Args:
+        run: that goes on.
+        plan: who may be asked.
+        means: shared by all runs.
+
+    Attributes:
+        streams: its providers are asked for streams.
+        obstacle: why the last one that was passed over here could not be asked; None: there
+            was none.
+    """
+
+    def __init__(self, run: Run, plan: Plan, means: Means) -> None:
+        self._run = run
+        self._plan = plan
+        self._means = means
+        # Where somebody else could be asked, a stream shows early that the first is silent.
+        self.streams = run.terms.in_parts or not plan.is_alone
+        self.obstacle: TrunklineError | None = None
+
+    async def prepare(self, choice: Choice) -> Asking | None:
+        """Put an attempt together, up to the moment where its request is sent.
+
+        Returns:
+            None: the candidate cannot be asked; it is closed, and why is noted.
+        """
+        run, plan, candidate = self._run, self._plan, choice.candidate
+        continuation = carry_on(
+            run.question, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
+        )
+        if continuation is None:
+            sentence = "It does not go on from a partial answer, and nothing else is allowed."
+            self._pass_over(candidate, failure_pb2.SKIP_REASON_FALLBACK_NOT_ALLOWED, sentence)
+            return None
+        try:
+            target = await self._target(candidate)
+        except (FailedPrecondition, Unavailable) as error:
+            self.obstacle = error
+            self._pass_over(candidate, failure_pb2.SKIP_REASON_NO_CREDENTIAL, error.message)
+            return None
+        streams = self.streams and _streams(candidate)
+        attempt = Attempt(
+            number=run.progress.attempt_count + 1,
+            candidate=candidate,
+            waits=settle_waits(
+                run.terms,
+                candidate,
+                self._means.settings,
+                streams=streams,
+                has_other=plan.has_other(candidate),
+            ),
+            caller=run.terms.caller,
+            clock=self._means.clock,
+            continuation=continuation,
+            drafts=Drafts(run.progress.call_ids),
+            trial_id=choice.trial_id,
+            is_hedge=choice.is_hedge,
+        )
+        adapter = self._means.adapters[candidate.provider.endpoint.format]
+        asking = Asking(attempt, adapter, target, self._means.transport, streams=streams)
+        loss = next(filter(_matters, attempt.losses), None)
+        if run.question.strict and loss is not None:
+            self.obstacle = would_lose(candidate.name, loss)
+            self._pass_over(candidate, failure_pb2.SKIP_REASON_WOULD_LOSE, self.obstacle.message)
+            return None
+        return asking
+
+    async def _target(self, candidate: Candidate) -> Target:
+        """Put together where the request goes, with the key.
+
+        Raises:
+            FailedPrecondition: NO_CREDENTIAL: the key is gone.
+            Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
+        """
+        key = candidate.credential
+        secret = await self._means.keys.resolve(key, self._run.terms.owner, candidate.place.origin)
+        provider = candidate.provider
+        return Target(
+            provider=provider.name,
+            model=candidate.model_id,
+            base_url=candidate.place.url,
+            headers=dict(provider.endpoint.headers),
+            secret=secret,
+            credential_id=_account(key.id),
+            # The type that gives a format its name is the vendor's own.
+            first_party=provider.type == provider.endpoint.format,
+        )
+
+    def _pass_over(
+        self, candidate: Candidate, reason: failure_pb2.SkipReason.ValueType, detail: str
+    ) -> None:
+        """Ask a candidate no more, and note why."""
+        self._plan.skip(candidate, reason, detail)
+        self._plan.close(candidate)
+
+
+def _streams(candidate: Candidate) -> bool:
+    """Tell whether a provider is asked for a stream; absent means yes."""
+    endpoint = candidate.provider.endpoint
+    return endpoint.streaming if endpoint.HasField("streaming") else True
+
+
+def _matters(loss: result_pb2.Loss) -> bool:
+    """Tell whether a strict request is refused for a loss; a cache mark is never the reason."""
+    return not loss.path.endswith((".cache", ".cache.ttl"))
+
+
+def _account(credential_id: str) -> str:
+    """Return what signatures are bound to: it tells accounts apart, and names none."""
+    return hashlib.sha256(credential_id.encode()).hexdigest()[:16] if credential_id else ""
