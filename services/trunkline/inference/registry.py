@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.inference.conversation import unexpected
+from trunkline.inference.description import describe
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.journal.store import JournalUnavailable, RunQuery, RunRecord
 from trunkline.inference.refusals import not_found, other_request
@@ -137,7 +138,7 @@ class Registry:
             if len(found) >= query.limit and run.id < min(found):
                 break
             if _fits(run, query) and (not run.is_durable or run.id in found):
-                found[run.id] = run.describe()
+                found[run.id] = describe(run)
         return [found[run_id] for run_id in sorted(found, reverse=True)][: query.limit]
 
 

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from google.rpc import status_pb2
 
-from trunkline.inference.attempt import Attempt
-from trunkline.inference.conversation import Conversation, unexpected
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.memory import MemoryJournal
-from trunkline.inference.journal.records import Kind
 from trunkline.inference.journal.seal import STATUS
 from trunkline.inference.journal.store import End
 from trunkline.inference.progress import Progress
-from trunkline.inference.takeover import Recalled, close
+from trunkline.inference.telling import Telling
 from trunkline.inference.terms import Terms
 from trunkline.inference.trail import make_trail
 from trunkline.inference.v1 import (
-    chat_pb2,
-    error_pb2,
     event_pb2,
     message_pb2,
     result_pb2,
     run_pb2,
 )
-from trunkline.kernel.clock import Clock, duration, timestamp
+from trunkline.kernel.clock import Clock, duration
 from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, TrunklineError
-from trunkline.kernel.status import error_info, find_detail, to_status
+from trunkline.kernel.status import to_status
 
 DOMAIN = "trunkline.inference"
 
@@ -40,7 +35,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 _RETRIABLE = frozenset({14, 8, 10, 4})
 
 
-class Run:
+class Run(Telling):
     """A run as this process knows it.
 
     The process that owns it carries it: it ends once, by `finish`, `fail`, `stop` or `cancel`;
@@ -59,10 +54,6 @@ class Run:
     Attributes:
         answer: the whole message, once the run has ended with one and is kept.
         answer_bytes: what `answer` takes.
-        progress: how far its answer has come, where this process carries it.
-        conversation: its tool loop; None: it is a single turn.
-        under_way: the attempts under way, of which a hedge makes two.
-        rows: of the ledger, by number of the attempt.
         on_unread: is called instead of ending a run that nobody reads here; None: nobody could
             read it elsewhere.
         on_readers: is called when somebody begins or ceases to read it here.
@@ -84,31 +75,22 @@ class Run:
         is_owned: bool = True,
     ) -> None:
         self.id = run_id
-        self.terms = terms
-        self.journal = journal
+        super().__init__(terms, journal, clock)
         self.archive = archive
         self.is_owned = is_owned
-        self.progress = Progress(terms.request)
-        self.conversation: Conversation | None = None
-        if terms.loop is not None:
-            self.conversation = Conversation(terms.loop, terms.request)
         self.answer: message_pb2.Message | None = None
         self.answer_bytes = 0
         self.state: run_pb2.RunState.ValueType = run_pb2.RUN_STATE_RUNNING
         self.completed: result_pb2.Completed | None = None
         self.status: status_pb2.Status | None = None
         self.created_ns = created_ns or clock.time_ns()
-        self.ended_ns = 0
         self.readers = 0
         self.cancelled_by = ""
         self.frees_key = False
         self.task: asyncio.Task[None] | None = None
-        self.under_way: list[Attempt] = []
-        self.rows: dict[int, result_pb2.Attempt] = {}
         self.parted: TrunklineError | None = None
         self.on_unread: Callable[[Run], None] | None = None
         self.on_readers: Callable[[Run], None] | None = None
-        self._clock = clock
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
@@ -116,11 +98,6 @@ class Run:
         self._remaining_s = terms.total_s
         if is_owned:
             self.limit(terms.total_s)
-
-    @property
-    def is_live(self) -> bool:
-        """Tell whether the run has not ended."""
-        return self.ended_ns == 0
 
     @property
     def is_durable(self) -> bool:
@@ -150,77 +127,6 @@ class Run:
             event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
         )
 
-    def note(self, event: event_pb2.ChatEvent) -> None:
-        """Add an event that is no part of the answer; one after the end is dropped."""
-        if self.is_live:
-            self.journal.append(event)
-
-    def append(self, event: event_pb2.ChatEvent) -> None:
-        """Add an event of the answer; one after the end is dropped."""
-        if self.is_live:
-            self.journal.append(event)
-            self.progress.fold.feed(event)
-
-    def start_attempt(self, attempt: Attempt) -> None:
-        """Note that a request is about to be sent."""
-        self.progress.attempt_count = attempt.number
-        self.under_way.append(attempt)
-        candidate = attempt.candidate
-        self._enter(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED))
-        started = event_pb2.AttemptStarted(
-            model=candidate.name, credential_scope=candidate.scope, hedge=attempt.is_hedge
-        )
-        self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_started=started))
-
-    def say(self, attempt: Attempt, told: list[event_pb2.ChatEvent]) -> None:
-        """Add what an attempt said; the first time after others the seam comes before it."""
-        if not attempt.is_joined:
-            self.open_seam(attempt)
-        fold = self.progress.fold
-        size = fold.size
-        for event in told:
-            event.attempt = attempt.number
-            self.append(event)
-        attempt.said += fold.size - size
-
-    def open_seam(self, attempt: Attempt) -> None:
-        """Let what follows be an attempt's, which may void what others said."""
-        seam = self.progress.switch(attempt)
-        if seam is not None:
-            self.append(event_pb2.ChatEvent(attempt=attempt.number, continuation_started=seam))
-        self._lose(attempt, attempt.losses)
-
-    def lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
-        """Note what an attempt could not carry of its answer."""
-        if not attempt.is_joined:
-            self.open_seam(attempt)
-        self._lose(attempt, losses)
-
-    def end_attempt(
-        self,
-        attempt: Attempt,
-        record: result_pb2.Attempt,
-        failed: event_pb2.AttemptFailed | None = None,
-    ) -> None:
-        """Note how an attempt ended.
-
-        Args:
-            attempt: under way.
-            record: it as answers and errors tell it.
-            failed: what readers are told of its failure; None: it did not fail.
-        """
-        if attempt in self.under_way:
-            self.under_way.remove(attempt)
-        self.progress.note(record)
-        self._enter(attempt, record)
-        if failed is not None:
-            self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_failed=failed))
-
-    @property
-    def question(self) -> chat_pb2.ChatRequest:
-        """Return what the model is asked in the turn under way."""
-        return self.terms.request if self.conversation is None else self.conversation.question
-
     def complete_turn(self) -> None:
         """Let a turn end with tool calls; the run waits for their results, and its time stops."""
         assert self.conversation is not None
@@ -238,21 +144,6 @@ class Run:
         self.conversation.next_turn()
         self.limit(self._remaining_s)
         self._enter_state(run_pb2.RUN_STATE_RUNNING)
-
-    def take_result(self, result: message_pb2.ToolResult) -> None:
-        """Take a tool's result, and say that it came; one that had come is taken silently.
-
-        Raises:
-            FailedPrecondition: UNEXPECTED_TOOL_RESULT.
-            AlreadyExists: TOOL_RESULT_MISMATCH.
-        """
-        if self.conversation is None or not self.is_live:
-            raise unexpected(result.call_id)
-        if self.conversation.offer(result):
-            if isinstance(self.journal, DurableJournal):
-                self.journal.add(Kind.TOOL_RESULT, result.SerializeToString())
-            told = event_pb2.ToolResultAccepted(call_id=result.call_id)
-            self.note(event_pb2.ChatEvent(tool_result_accepted=told))
 
     def finish(self, completed: result_pb2.Completed) -> None:
         """End the run with a whole answer; its message is folded from the events."""
@@ -275,7 +166,7 @@ class Run:
         """End the run with an error, which every reader gets the same."""
         if not self.is_live:
             return
-        self._cancel_attempts()
+        self.cancel_attempts()
         self.status = self.to_status(error)
         self._end(state)
 
@@ -287,7 +178,7 @@ class Run:
         """End the run in the midst of its work, with an error and the attempt under way."""
         if not self.is_live:
             return
-        self._cancel_attempts()
+        self.cancel_attempts()
         if self.progress.attempts:
             error.details += (make_trail(self.progress.attempts, ()),)
         self.fail(error, state)
@@ -312,7 +203,7 @@ class Run:
         completed: result_pb2.Completed | None,
     ) -> None:
         """Take over how another process ended the run, in place of an end of this one."""
-        self._cancel_attempts()
+        self.cancel_attempts()
         self.status, self.completed, self.state = status, completed, state
         self.ended_ns = ended_ns
         if completed is not None and completed.HasField("message"):
@@ -407,28 +298,6 @@ class Run:
             raise self.parted
         raise Ended(self.status or status_pb2.Status())
 
-    def describe(self) -> run_pb2.Run:
-        """Return how the run stands, without its answer."""
-        durable, memory = chat_pb2.DURABILITY_DURABLE, chat_pb2.DURABILITY_MEMORY
-        described = run_pb2.Run(
-            id=self.id,
-            state=self.state,
-            principal=self.terms.owner.principal,
-            on_behalf_of=self.terms.owner.on_behalf_of,
-            target=self.terms.target,
-            create_time=timestamp(self.created_ns),
-            last_sequence=self.journal.visible,
-            first_sequence=1 if self.is_durable else self.journal.first_sequence,
-            durability=durable if self.is_durable else memory,
-            readers=self.readers,
-        )
-        if self.ended_ns:
-            described.end_time.CopyFrom(timestamp(self.ended_ns))
-            described.expire_time.CopyFrom(timestamp(self.kept_until_ns))
-        if self.status is not None and self.state == run_pb2.RUN_STATE_FAILED:
-            described.failure.CopyFrom(to_failure(self.status))
-        return described
-
     def forget(self) -> None:
         """Keep nothing of what was said; how the run stands is still known."""
         self.journal.forget()
@@ -501,55 +370,11 @@ class Run:
                 timer.cancel()
         self._grace = self._total = None
 
-    def supersede(self, recalled: Recalled) -> None:
-        """Go on from what a dead process left: its calls are aborted, its attempts closed."""
-        self.progress, self.rows = recalled.progress, recalled.rows
-        self.conversation = recalled.conversation
-        progress = self.progress
-        for block, call_id in progress.fold.open_calls():
-            aborted = event_pb2.ToolCallAborted(block=block, call_id=call_id)
-            self.append(event_pb2.ChatEvent(tool_call_aborted=aborted))
-        for number, row in sorted(self.rows.items()):
-            if row.outcome == result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED:
-                closed = close(row, recalled.said.get(number, 0), self._clock.time_ns())
-                self._store_row(closed)
-                failed = event_pb2.AttemptFailed(failure=closed.failure, will_retry=True)
-                self.note(event_pb2.ChatEvent(attempt=number, attempt_failed=failed))
-            shown = result_pb2.Attempt()
-            shown.CopyFrom(self.rows[number])
-            if not self.terms.caller.is_admin:
-                shown.credential_id = ""
-            progress.note(shown)
-
     def _enter_state(self, state: run_pb2.RunState.ValueType) -> None:
         """Take a state that is not final."""
         self.state = state
         if isinstance(self.journal, DurableJournal):
             self.journal.enter(state)
-
-    def _cancel_attempts(self) -> None:
-        """Note the attempts under way as cancelled."""
-        for attempt in list(self.under_way):
-            self.end_attempt(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_CANCELLED))
-
-    def _enter(self, attempt: Attempt, record: result_pb2.Attempt) -> None:
-        """Enter an attempt into the ledger, where its key is named whoever asked."""
-        row = result_pb2.Attempt()
-        row.CopyFrom(record)
-        row.credential_id = attempt.candidate.credential.id
-        self._store_row(row)
-
-    def _store_row(self, row: result_pb2.Attempt) -> None:
-        """Keep a row of the ledger, and have it stored with the events around it."""
-        self.rows[row.number] = row
-        if isinstance(self.journal, DurableJournal) and self.is_live:
-            self.journal.add(Kind.ATTEMPT, row.SerializeToString())
-
-    def _lose(self, attempt: Attempt, losses: Iterable[result_pb2.Loss]) -> None:
-        """Note what an attempt could not carry."""
-        for loss in self.progress.lose(attempt, losses):
-            if isinstance(self.journal, DurableJournal) and self.is_live:
-                self.journal.add(Kind.LOSS, loss.SerializeToString())
 
     def _end_by_disconnect(self) -> None:
         """End the run because nobody read it for its grace."""
@@ -576,16 +401,3 @@ UNREAD = "Nobody read the run for its grace."
 def cancelled(by: str, sentence: str) -> Cancelled:
     """Return the error of a run that somebody ended."""
     return Cancelled("RUN_CANCELLED", sentence, metadata={"by": by})
-
-
-def to_failure(status: status_pb2.Status) -> run_pb2.RunFailure:
-    """Return a run's stored status as GetRun shows it."""
-    info = error_info(status)
-    reason = f"ERROR_REASON_{info.reason}" if info is not None else "ERROR_REASON_UNSPECIFIED"
-    failure = run_pb2.RunFailure(
-        code=status.code, reason=error_pb2.ErrorReason.Value(reason), message=status.message
-    )
-    trail = find_detail(status.details, result_pb2.AttemptTrail())
-    if trail is not None:
-        failure.trail.CopyFrom(trail)
-    return failure

@@ -14,6 +14,7 @@ import grpc
 from trunkline.inference import transcript, unserved
 from trunkline.inference.conversation import Loop
 from trunkline.inference.converse import converse
+from trunkline.inference.description import describe
 from trunkline.inference.following import follow
 from trunkline.inference.journal.store import RunQuery
 from trunkline.inference.pages import PAGE_BYTES, cut_message
@@ -121,7 +122,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         owner = own(caller, request.on_behalf_of)
         run = await self._registry.find_any(request.run_id, owner, caller)
         await self._registry.cancel(run)
-        return run_pb2.CancelChatResponse(run=run.describe())
+        return run_pb2.CancelChatResponse(run=describe(run))
 
     async def GetRun(
         self, request: run_pb2.GetRunRequest, context: Context
@@ -133,8 +134,8 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         run = await self._registry.find_any(request.run_id, owner, caller)
         if run.terms.owner != owner:
             unserved.check_get_run(request, caller)
-            return run_pb2.GetRunResponse(run=run.describe())
-        described = run.describe()
+            return run_pb2.GetRunResponse(run=describe(run))
+        described = describe(run)
         response = run_pb2.GetRunResponse(run=described)
         if run.completed is not None and run.answer is not None:
             start = _read_token(request.page_token)
