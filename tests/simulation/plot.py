@@ -107,7 +107,7 @@ def _draw_panel(panel: Panel, seconds: int, outage: tuple[float, float]) -> list
             for second, value in enumerate(line.values)
         )
         parts.append(f'<polyline points="{points}" stroke="{colour}"/>')
-        x = _WIDTH - _RIGHT - 190 * (len(panel.lines) - number)
+        x = _WIDTH - _RIGHT - 165 * (len(panel.lines) - number)
         parts.append(f'<rect x="{x}" y="7" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{x + 16}" y="16">{escape(line.name)}</text>')
     return parts

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
 from support.chats import SERVICE, Failure, ask, duration, failure_of, tool
 from support.deployment import Metadata
 from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2, run_pb2
+
+Durability: TypeAlias = chat_pb2.Durability.ValueType
 
 _LIMIT_S = 20.0
 

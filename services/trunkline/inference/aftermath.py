@@ -11,12 +11,12 @@ from trunkline.inference.endings import (
     to_limit,
     usage_of_failed,
 )
-from trunkline.inference.failure_table import Next, find_next, pause_before_retry
+from trunkline.inference.failure_table import Next, find_next
 from trunkline.inference.means import Means
 from trunkline.inference.plan import Plan
 from trunkline.inference.race import Died
 from trunkline.inference.run import Run
-from trunkline.inference.selection import Choice
+from trunkline.inference.selection import Choice, Selection
 from trunkline.inference.trail import make_trail
 from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2
 from trunkline.kernel.clock import duration
@@ -34,9 +34,11 @@ class Aftermath:
         run: that goes on.
         plan: who may be asked.
         means: shared by all runs.
+        selection: tells whether the same route is asked again.
     """
 
-    def __init__(self, run: Run, plan: Plan, means: Means) -> None:
+    def __init__(self, run: Run, plan: Plan, means: Means, selection: Selection) -> None:
+        self._selection = selection
         self._run = run
         self._plan = plan
         self._means = means
@@ -52,19 +54,19 @@ class Aftermath:
         if _refuses_prefill(attempt, failure):
             plan.refuse_prefill(candidate)
             return Choice(candidate), 0.0
-        pause_s = pause_before_retry(
-            failure, pause_s=settings.retry_pause_s, longest_s=settings.retry_wait_s
+        within_s = run.remaining_s
+        if attempt.first_token is None and attempt.waits.first_token is not None:
+            asked_for_s = self._means.clock.monotonic() - attempt.began
+            within_s = min(within_s, attempt.waits.first_token - asked_for_s)
+        pause_s = self._selection.again(
+            candidate,
+            failure,
+            is_trial=bool(attempt.trial_id),
+            pause_s=settings.retry_pause_s,
+            longest_s=settings.retry_wait_s,
+            within_s=within_s,
         )
-        if pause_s is None or attempt.trial_id:
-            return None, 0.0
-        patience_s = attempt.waits.first_token
-        asked_for_s = self._means.clock.monotonic() - attempt.began
-        has_spoken = attempt.first_token is not None
-        if not has_spoken and patience_s is not None and asked_for_s + pause_s >= patience_s:
-            return None, 0.0
-        if pause_s >= run.remaining_s or not self._means.budget.take():
-            return None, 0.0
-        return Choice(candidate), pause_s
+        return (None, 0.0) if pause_s is None else (Choice(candidate), pause_s)
 
     def rule_out(self, died: Died) -> None:
         """Close the candidates that may not follow a failed attempt."""
@@ -93,6 +95,9 @@ class Aftermath:
         record = attempt.record(result_pb2.ATTEMPT_OUTCOME_HEDGE_LOST)
         record.failure.CopyFrom(failure)
         self._run.end_attempt(attempt, record, event_pb2.AttemptFailed(failure=failure))
+        if attempt.trial_id:
+            # Health learns that nobody tries it any more, and nothing else.
+            self.report(attempt, failure)
 
     def note_failed(
         self, died: Died, next_: Candidate | None, pause_s: float, *, is_again: bool | None = None

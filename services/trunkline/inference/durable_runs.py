@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -82,6 +83,8 @@ class DurableRuns:
         )
         self._sweep = Sweep(store, self.openings, self.ownership, self._bring, self._lease_s)
         self._woken: set[str] = set()
+        self._claiming: set[str] = set()
+        self._brought: Counter[str] = Counter()
         self._something = asyncio.Event()
         self.openings.on_unread = self.ownership.end_unread
         self.openings.on_readers = self._note_readers
@@ -233,6 +236,17 @@ class DurableRuns:
             Unavailable: JOURNAL_UNAVAILABLE, PEER_UNAVAILABLE.
             DataLoss: what lies in the store is not what was written.
         """
+        # Whoever asks for it is about to read it: it must not be left meanwhile.
+        self._brought[record.run_id] += 1
+        try:
+            return await self._bring_here(record)
+        finally:
+            self._brought[record.run_id] -= 1
+            if not self._brought[record.run_id]:
+                del self._brought[record.run_id]
+
+    async def _bring_here(self, record: RunRecord) -> Run:
+        """Return a run here; see `_bring`."""
         run = await self.openings.recall(record)
         if run.is_owned or not run.is_live:
             return run
@@ -262,13 +276,16 @@ class DurableRuns:
                 self._woken.update(self._mirrors.followed)
             self._something.clear()
             woken, self._woken = self._woken, set()
-            for run_id in woken:
+            while woken:
+                run_id = woken.pop()
                 run = self._runs.known(run_id)
                 if run is None:
                     continue
                 try:
                     await self._look(run)
                 except JournalUnavailable:
+                    # All of them are looked at again, with the next ones.
+                    self._woken |= woken | {run_id}
                     break
                 except SealBroken as broken:
                     self.ownership.disconnect(run)
@@ -297,12 +314,21 @@ class DurableRuns:
                 await self._inbox.empty(run)
         elif record.ended_ns or record.is_owned:
             await self._mirrors.pull(run)
-            if not run.readers and run.is_live:
+            if not run.readers and run.is_live and run.id not in self._brought:
                 await self._mirrors.leave(run)
         elif run.readers:
             await self._mirrors.pull(run)
+            if run.id not in self._claiming:
+                self._claiming.add(run.id)
+                self._background.spawn(self._claim(run))
+
+    async def _claim(self, run: Run) -> None:
+        """Claim a run that readers here miss, unless another process was first."""
+        try:
             await asyncio.sleep(random.random() * _JITTER_S)  # noqa: S311 - not a secret
             await self.ownership.claim(run)
+        finally:
+            self._claiming.discard(run.id)
 
     def _note_readers(self, run: Run) -> None:
         """Let the owner of a run know how many read it here."""

@@ -6,7 +6,7 @@ from google.rpc import status_pb2
 
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.seal import STATUS
-from trunkline.inference.journal.store import RunRecord, RunStore
+from trunkline.inference.journal.store import JournalUnavailable, RunRecord, RunStore
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.v1 import event_pb2
@@ -48,22 +48,15 @@ class Mirrors:
         Raises:
             JournalUnavailable, SealBroken: as `follow`.
         """
-        journal, archive = run.journal, run.archive
+        journal = run.journal
         assert isinstance(journal, DurableJournal)
-        assert archive is not None
         record = await self._store.load(run.id)
         if record is None or run.is_owned:
             return
         if record.ended_ns and not journal.visible:
             # Nobody followed it while it went on: all of it is read from the store.
             journal.skip_to(record.last_sequence)
-        while journal.visible < record.last_sequence and not run.is_owned:
-            before = journal.visible
-            async for stored in archive.records(before):
-                if stored.sequence == journal.last_sequence + 1:
-                    journal.adopt(stored.data)
-            if journal.visible == before:
-                break
+        await self._catch_up(run, record.last_sequence)
         if record.ended_ns and run.is_live:
             await self.adopt_end(run, record)
 
@@ -82,10 +75,30 @@ class Mirrors:
             async for stored in archive.records(record.last_sequence - 1):
                 if stored.sequence == record.last_sequence:
                     completed = event_pb2.ChatEvent.FromString(stored.data).completed
-        if run.is_owned and isinstance(run.journal, DurableJournal):
-            run.journal.retreat()
+        if run.is_owned:
+            # Its own work is not what was stored.
+            run.disown()
+        await self._catch_up(run, record.last_sequence)
         run.accept_end(record.state, record.ended_ns, status, completed)
         self.drop(run)
+
+    async def _catch_up(self, run: Run, last: int) -> None:
+        """Take over the events up to a sequence.
+
+        Raises:
+            JournalUnavailable, SealBroken: as `follow`.
+        """
+        journal, archive = run.journal, run.archive
+        assert isinstance(journal, DurableJournal)
+        assert archive is not None
+        while journal.visible < last and not run.is_owned:
+            before = journal.visible
+            async for stored in archive.records(before):
+                if stored.sequence == journal.last_sequence + 1:
+                    journal.adopt(stored.data)
+            if journal.visible == before:
+                # The store has fewer than it says: it lags behind, or was set back.
+                raise JournalUnavailable
 
     async def leave(self, run: Run) -> None:
         """Follow a run no more that nobody reads here; it lies in the store.

@@ -44,7 +44,7 @@ class Pursuit:
         self._means = means
         self._selection = Selection(plan, means.cooling, means.budget)
         self._preparation = Preparation(run, plan, means)
-        self._aftermath = Aftermath(run, plan, means)
+        self._aftermath = Aftermath(run, plan, means, self._selection)
         self._may_hedge = True
         self._early: result_pb2.Completed | None = None
 

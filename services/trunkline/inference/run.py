@@ -216,6 +216,9 @@ class Run(Telling):
         """Carry and follow the run no more, and send its readers elsewhere; it goes on."""
         error.metadata["run_id"] = self.id
         error.metadata["last_sequence"] = str(self.journal.visible)
+        if not self.is_live:
+            # An end that is not stored is none.
+            self.revive()
         self.parted = error
         self.disown()
         self.journal.close()
