@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
@@ -77,6 +77,10 @@ class Route:
     greeting: Document | None = None
 
 
+SMALL_ROOM: Final = 8_192
+"""Tokens that a model holds which finds prompts too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """Describe a model for a list.
@@ -84,10 +88,16 @@ class ModelCard:
     Args:
         name: its name.
         thinks: whether it reasons before it answers.
+        is_cramped: whether it finds prompts too long, and says that it has little room.
     """
 
     name: str
     thinks: bool
+    is_cramped: bool = False
+
+    def room(self, tokens: int) -> int:
+        """Return how much it says it holds, where others hold so many tokens."""
+        return min(tokens, SMALL_ROOM) if self.is_cramped else tokens
 
 
 @dataclass(frozen=True, slots=True)

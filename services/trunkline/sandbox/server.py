@@ -15,7 +15,7 @@ from trunkline.sandbox.connection import Connection
 from trunkline.sandbox.delivery import Delivery
 from trunkline.sandbox.face import Document, Face, Head, ModelCard, Occasion, Operation, Route
 from trunkline.sandbox.faces.all import FACES, OPENAI, place
-from trunkline.sandbox.faults import Refusal, Trouble
+from trunkline.sandbox.faults import Refusal, Refuse, Trouble
 from trunkline.sandbox.models import find, list_names
 from trunkline.sandbox.outlet import Outlet
 from trunkline.sandbox.prompt import Prompt
@@ -263,7 +263,10 @@ class Sandbox:
         Raises:
             Refusal: there is no such model.
         """
-        return ModelCard(name, self._find(name).script.thinks)
+        behaviour = self._find(name)
+        fault = behaviour.fault
+        is_cramped = isinstance(fault, Refuse) and fault.trouble is Trouble.CONTEXT_TOO_LONG
+        return ModelCard(name, behaviour.script.thinks, is_cramped)
 
 
 async def serve(

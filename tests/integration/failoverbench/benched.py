@@ -25,8 +25,6 @@ TEMPO = Tempo(SCALE) if is_full() else Tempo(SCALE, slack_s=3.0)
 SLOW_THINKER = "first-token-after-60-of-reason"
 """A model that reasons, and is silent for a minute first."""
 
-# More than any list of the sandbox says, so that what is too long for others fits.
-_ROOM = 10_000_000
 
 _WAITS = (
     "first_token_s",
@@ -89,11 +87,10 @@ async def open_bench(name: str) -> AsyncIterator[Benched]:
 
 
 async def _describe(deployment: Deployment, name: str) -> None:
-    """Tell the catalog that a model goes on from a partial answer, and has much room."""
+    """Tell the catalog that a model goes on from a partial answer."""
     model = model_pb2.Model(name=name)
     model.facts.prefill.value = True
-    model.facts.context_window.value = _ROOM
-    await _update(deployment, model, "facts.prefill", "facts.context_window")
+    await _update(deployment, model, "facts.prefill")
 
 
 async def _let_think(deployment: Deployment, name: str) -> None:

@@ -149,7 +149,7 @@ def _describe(model: ModelCard) -> dict[str, Any]:
         "deprecated_at": None,
         "retires_at": None,
         "line": None,
-        "max_input_tokens": MAX_INPUT,
+        "max_input_tokens": model.room(MAX_INPUT),
         "max_tokens": MAX_OUTPUT,
         "capabilities": {
             "batch": no,

@@ -109,7 +109,7 @@ def _describe(model: ModelCard) -> dict[str, Any]:
         "version": "001",
         "displayName": f"Sandbox {model.name}",
         "description": "A model of the sandbox.",
-        "inputTokenLimit": MAX_INPUT,
+        "inputTokenLimit": model.room(MAX_INPUT),
         "outputTokenLimit": MAX_OUTPUT,
         "supportedGenerationMethods": ["generateContent"],
         "temperature": 1,

@@ -89,12 +89,12 @@ class Ollama:
         """Describe one model."""
         shown = {
             "modelfile": f"FROM {model.name}",
-            "parameters": f"num_ctx {CONTEXT}",
+            "parameters": f"num_ctx {model.room(CONTEXT)}",
             "template": "{{ .Prompt }}",
             "details": _details(),
             "model_info": {
                 "general.architecture": "sandbox",
-                "sandbox.context_length": CONTEXT,
+                "sandbox.context_length": model.room(CONTEXT),
                 "sandbox.embedding_length": 1_024,
             },
             "capabilities": _capabilities(model),
@@ -118,7 +118,7 @@ def _describe(model: ModelCard) -> dict[str, Any]:
         "modified_at": CREATED,
         "size": _SIZE_BYTES,
         "digest": hashlib.sha256(model.name.encode()).hexdigest(),
-        "details": {**_details(), "context_length": CONTEXT},
+        "details": {**_details(), "context_length": model.room(CONTEXT)},
         "capabilities": _capabilities(model),
     }
 
