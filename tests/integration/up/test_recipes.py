@@ -145,6 +145,9 @@ async def test_python_streams_a_chat(up: Up, tmp_path: Path) -> None:
     """README's program prints the answer."""
     (source,) = recipes("python")
     program = tmp_path / "chat.py"
-    program.write_text(source.replace(README_ADDRESS, up.address))
-    out = await shell(f"{sys.executable} {program}", environment({"TRUNKLINE_TOKEN": up.token}))
+    program.write_text(source)
+    out = await shell(
+        f"{sys.executable} {program}",
+        environment({"TRUNKLINE_TOKEN": up.token, "TRUNKLINE_ADDRESS": up.address}),
+    )
     assert len(out.split()) == 60
