@@ -193,8 +193,8 @@ class Suite:
         await public.serving()
 
     def _may_run(self, principal: str) -> bool:
-        """Tell whether a principal has a valid token."""
-        return self.access.has_token(principal)
+        """Tell whether a principal has a valid token; before that is known, it may."""
+        return not self.access.follower.is_ready or self.access.has_token(principal)
 
     def _end_runs(self, token_id: str, principal: str) -> None:
         """End the runs of a principal whose last token ended."""

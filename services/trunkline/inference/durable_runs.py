@@ -102,6 +102,8 @@ class DurableRuns:
             ResourceExhausted: LIMIT_REACHED.
         """
         self._runs.check(terms.owner.principal)
+        if self.ownership.is_cut_off:
+            raise cannot_begin()
         new, seal = await self.openings.draft(terms, self.ownership.process_id)
         found = await self._create(new)
         if found is not None and found.run_id != new.run_id:

@@ -59,6 +59,7 @@ class Ownership:
 
     Attributes:
         process_id: by which this process is known in the store.
+        is_cut_off: the store did not answer when it was last asked.
         on_ended: is called with each run whose end this process has stored.
     """
 
@@ -86,6 +87,7 @@ class Ownership:
         self._claims = asyncio.Semaphore(CLAIMS_AT_ONCE)
         self._answered_at = clock.monotonic()
         self.process_id = new_id("proc")
+        self.is_cut_off = False
         self.on_ended: Callable[[Run], None] | None = None
 
     @property
@@ -215,8 +217,12 @@ class Ownership:
         run.is_owned = True
         self.own(run, record.epoch)
         run.supersede(recalled)
-        lived_s = (self._clock.time_ns() - run.created_ns) / 1e9
-        run.limit(run.terms.total_s - lived_s)
+        if run.terms.loop is None:
+            lived_s = (self._clock.time_ns() - run.created_ns) / 1e9
+            run.limit(run.terms.total_s - lived_s)
+        else:
+            # How long it waited for tools, which does not count, is not known any more.
+            run.limit(run.terms.total_s)
         log.info("run_taken_over", run_id=run.id, epoch=record.epoch, takeovers=record.takeovers)
         if not self._may_run(run.terms.owner.principal):
             run.cancel("revoked", "The run's principal has no valid token left.")
@@ -281,6 +287,7 @@ class Ownership:
     def _note_answer(self) -> None:
         """Note that the store answers."""
         self._answered_at = self._clock.monotonic()
+        self.is_cut_off = False
 
     async def _renew(self) -> None:
         """Say again and again that this process lives; give its runs up when it cannot."""
@@ -289,6 +296,7 @@ class Ownership:
             try:
                 await self._store.renew(self.process_id, self._lease_s)
             except JournalUnavailable:
+                self.is_cut_off = True
                 if self._clock.monotonic() - self._answered_at > _PATIENCE * self._lease_s:
                     self._give_up()
             else:

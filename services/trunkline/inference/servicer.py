@@ -259,8 +259,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             total = min(total, remaining + grace)
         durable = request.durability == chat_pb2.DURABILITY_DURABLE
         if not request.durability:
+            shared = settings.journal_url is not None
             durable = settings.default_durability == "durable" or (
-                settings.default_durability == "method" and (not unary or key or continues)
+                settings.default_durability == "method"
+                and (shared or not unary or key or continues)
             )
         return Terms(
             owner=owner,

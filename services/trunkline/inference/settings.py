@@ -40,7 +40,8 @@ class InferenceSettings(Settings):
     default_durability: Literal["method", "memory", "durable"] = Field(
         default="method",
         description="What a run survives unless it says so. method: durable where it can be"
-        " read later: streams, conversations, runs that continue or have an idempotency key.",
+        " read later: streams, conversations, runs that continue or have an idempotency key; all,"
+        " where a server holds the journal for several processes.",
     )
     run_lease_s: float = Field(
         default=5.0,
@@ -57,7 +58,7 @@ class InferenceSettings(Settings):
     )
     journal_url: SecretStr | None = Field(
         default=None,
-        description="Where durable runs lie, `redis://…`; unset: a file in the data directory.",
+        description="Where durable runs lie, `rediss://…`, `unix://…`; unset: a file in the data directory.",
     )
     max_kept_runs: int = Field(
         default=100_000, ge=1, description="Ended runs that are kept; the oldest go first."
