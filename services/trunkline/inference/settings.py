@@ -58,7 +58,8 @@ class InferenceSettings(Settings):
     )
     journal_url: SecretStr | None = Field(
         default=None,
-        description="Where durable runs lie, `rediss://…`, `unix://…`; unset: a file in the data directory.",
+        description="Where durable runs lie, `rediss://…` or `unix://…`; unset: a file in the data"
+        " directory.",
     )
     max_kept_runs: int = Field(
         default=100_000, ge=1, description="Ended runs that are kept; the oldest go first."
