@@ -156,6 +156,8 @@ class Runs:
 
     def _set_off(self, run: Run) -> None:
         """Carry a run in a task of its own."""
+        if run.terms.continues:
+            run.journal.wait_for_nobody()
         # A context of its own: what bounds the call that began it does not bound the run.
         run.task = asyncio.get_running_loop().create_task(
             self._complete(run), context=contextvars.Context()

@@ -133,6 +133,11 @@ class MemoryJournal:
             finally:
                 self._closing.remove(waiter)
 
+    def wait_for_nobody(self) -> None:
+        """Take every event as it comes, from now on: the provider waits for no reader."""
+        self.take(self.last_sequence)
+        self._takers += 1
+
     @contextmanager
     def taking(self) -> Iterator[None]:
         """Take every event as it comes, for one who waits for the end alone."""
