@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import resource
 import signal
 import sys
@@ -72,7 +73,7 @@ def serve(
     if source.origin("listen") == "default":
         source = _read(data_dir, config_dir, f"127.0.0.1:{_PORTS[names[0]]}")
     if workers > 1:
-        _run(_serve_by_workers(source, workers, data_dir, config_dir))
+        _run(_serve_by_workers(source, workers, data_dir, config_dir, as_json=as_json))
     else:
         _run(_serve(source, names, as_json=as_json))
 
@@ -155,15 +156,28 @@ async def _serve(source: Source, names: Sequence[str], *, as_json: bool) -> None
 
 
 async def _serve_by_workers(
-    source: Source, count: int, data_dir: Path | None, config_dir: Path | None
+    source: Source, count: int, data_dir: Path | None, config_dir: Path | None, *, as_json: bool
 ) -> None:
     """Run inference in several processes until told to stop."""
     arguments = ["serve", "inference"]
     for option, path in (("--data-dir", data_dir), ("--config-dir", config_dir)):
         arguments += [option, str(path)] if path is not None else []
-    workers = Workers(arguments, source.load(ProcessSettings).listen, count)
+    environment = dict(os.environ)
+    if source.origin("default_durability") == "default":
+        # Any of them may be asked for what another one began.
+        environment["TRUNKLINE_DEFAULT_DURABILITY"] = "durable"
+
+    def tell(address: str) -> None:
+        if as_json:
+            _say(json.dumps({"address": address, "services": ["inference"], "workers": count}))
+        else:
+            _say(f"Trunkline inference is serving on {address}, in {count} processes.")
+
+    workers = Workers(arguments, environment, source.load(ProcessSettings).listen, count)
     async with _stopping() as stop:
-        await workers.run(stop)
+        # They do not hear when the terminal goes, only we do.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)
+        await workers.run(stop, tell)
 
 
 def _admin_token(credential: CredentialService) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from trunkline.kernel.log import get_logger
@@ -25,6 +23,7 @@ log = get_logger("trunkline.workers")
 
 MAX_RESTARTS: Final = 5
 RESTARTS_IN_S: Final = 60.0
+_START_S: Final = 60.0
 _STOP_S: Final = 30.0
 _PAUSE_S: Final = 0.5
 
@@ -34,51 +33,61 @@ class Workers:
 
     Args:
         arguments: of the command line that each of them runs, without `--workers`.
+        environment: of each of them.
         listen: the address that they share, `host:port`.
         count: how many.
     """
 
-    def __init__(self, arguments: Sequence[str], listen: str, count: int) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], listen: str, count: int
+    ) -> None:
         self._arguments = list(arguments)
+        self._environment = dict(environment)
         self._listen = listen
         self._count = count
-        self._reserved: socket.socket | None = None
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._restarts: deque[float] = deque()
-        self._stopping = False
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, tell: Callable[[str], None]) -> None:
         """Run them until told to stop, or until they die too often.
+
+        Args:
+            stop: tells them to stop.
+            tell: is called with their address once all of them serve.
 
         Raises:
             StartupError: one of them does not start, or they die too often.
         """
-        self._reserve()
-        try:
-            address = ""
-            for number in range(self._count):
-                address = await self._start(number)
-            sys.stdout.write(f"Trunkline inference is serving on {address}, {self._count} times.\n")
-            sys.stdout.flush()
-            await self._watch(stop)
-        finally:
-            await self._stop()
-            if self._reserved is not None:
-                self._reserved.close()
+        with self._reserve():
+            try:
+                # The first one makes what all of them use.
+                await self._start(0)
+                others = map(self._start, range(1, self._count))
+                for failed in await asyncio.gather(*others, return_exceptions=True):
+                    if failed is not None:
+                        raise failed
+                tell(self._listen)
+                await self._watch(stop)
+            finally:
+                await self._stop()
 
-    def _reserve(self) -> None:
+    def _reserve(self) -> socket.socket:
         """Take the address for all of them, so that nobody else gets it between two starts.
 
         Raises:
             StartupError: it is taken.
         """
         host, _, port = self._listen.rpartition(":")
-        host = host.strip("[]")
+        address = host.strip("[]"), int(port)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._reserved = reserved = socket.socket(family, socket.SOCK_STREAM)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved = socket.socket(family, socket.SOCK_STREAM)
         try:
-            reserved.bind((host, int(port)))
+            # Whoever shares an address finds it free, though another deployment serves there.
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            reserved.bind(address)
         except OSError as error:
             reserved.close()
             raise StartupError(
@@ -86,21 +95,15 @@ class Workers:
                 " machine's.",
                 "Stop what uses it, or choose another one with --listen or TRUNKLINE_LISTEN.",
             ) from error
-        self._listen = f"{self._listen.rpartition(':')[0]}:{reserved.getsockname()[1]}"
+        self._listen = f"{host}:{reserved.getsockname()[1]}"
+        return reserved
 
-    async def _start(self, number: int) -> str:
-        """Start one, and return where it serves.
+    async def _start(self, number: int) -> None:
+        """Start one, and wait until it serves.
 
         Raises:
             StartupError: it does not.
         """
-        environment = {
-            # Any of them may be asked for what another one began.
-            "TRUNKLINE_DEFAULT_DURABILITY": "durable",
-            **os.environ,
-            "TRUNKLINE_WORKER": str(number),
-            "TRUNKLINE_SHARES_PORT": "true",
-        }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -109,18 +112,28 @@ class Workers:
             "--listen",
             self._listen,
             "--json",
-            env=environment,
+            env={
+                **self._environment,
+                "TRUNKLINE_WORKER": str(number),
+                "TRUNKLINE_SHARES_PORT": "true",
+            },
             stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C is for us alone: told twice, they would not end in order.
+            start_new_session=True,
         )
         self._processes[number] = process
         assert process.stdout is not None
-        line = await process.stdout.readline()
+        try:
+            async with asyncio.timeout(_START_S):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            line = b""
+            process.kill()
         if not line:
             await process.wait()
             raise StartupError(
                 f"Process {number} of inference did not start.", "It says above what is wrong."
             )
-        return str(json.loads(line)["address"])
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """Start again what dies, until told to stop.
@@ -129,25 +142,30 @@ class Workers:
             StartupError: they die too often.
         """
         stopped = asyncio.ensure_future(stop.wait())
+        ends = {
+            asyncio.ensure_future(process.wait()): number
+            for number, process in self._processes.items()
+        }
         try:
             while not stopped.done():
-                waits = {
-                    asyncio.ensure_future(process.wait()): number
-                    for number, process in self._processes.items()
-                }
-                await asyncio.wait({stopped, *waits}, return_when=asyncio.FIRST_COMPLETED)
-                died = [number for wait, number in waits.items() if wait.done()]
-                for wait in waits:
-                    wait.cancel()
-                if stopped.done():
-                    return
-                for number in died:
-                    await self._restart(number)
+                await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+                for ended in [each for each in ends if each.done()]:
+                    number = ends.pop(ended)
+                    if stopped.done():
+                        return
+                    log.error("worker_died", worker=number, code=ended.result())
+                    self._count_restart()
+                    await asyncio.sleep(_PAUSE_S)
+                    # One that does not start has died again.
+                    with contextlib.suppress(StartupError):
+                        await self._start(number)
+                    ends[asyncio.ensure_future(self._processes[number].wait())] = number
         finally:
-            stopped.cancel()
+            for each in (stopped, *ends):
+                each.cancel()
 
-    async def _restart(self, number: int) -> None:
-        """Start one again that died.
+    def _count_restart(self) -> None:
+        """Note that one has to be started again.
 
         Raises:
             StartupError: that was needed too often.
@@ -161,10 +179,6 @@ class Workers:
                 "Their log says why.",
             )
         self._restarts.append(now)
-        code = self._processes[number].returncode
-        log.error("worker_died", worker=number, code=code)
-        await asyncio.sleep(_PAUSE_S)
-        await self._start(number)
 
     async def _stop(self) -> None:
         """Tell all of them to stop, and wait until they have."""

@@ -9,15 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 from trunkline.inference.background import Background
+from trunkline.inference.beginnings import Beginnings
 from trunkline.inference.inbox import Inbox
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.seal import SealBroken
 from trunkline.inference.journal.store import (
-    Append,
-    End,
     JournalUnavailable,
-    NewRun,
     RunQuery,
     RunRecord,
     RunStore,
@@ -81,6 +79,9 @@ class DurableRuns:
             clock,
             may_run,
         )
+        self._beginnings = Beginnings(
+            runs, store, self.openings, self.ownership, self._background, self._lease_s
+        )
         self._sweep = Sweep(store, self.openings, self.ownership, self._bring, self._lease_s)
         self._woken: set[str] = set()
         self._claiming: set[str] = set()
@@ -105,15 +106,12 @@ class DurableRuns:
         if self.ownership.is_cut_off:
             raise cannot_begin()
         new, seal = await self.openings.draft(terms, self.ownership.process_id)
-        found = await self._create(new)
-        if found is not None and found.run_id != new.run_id:
-            if found.request_digest != new.request_digest:
-                raise other_request(found.run_id)
-            return await self._bring(found), True
-        run = self.openings.begin(terms, new, seal)
-        self.ownership.own(run, epoch=1)
-        self._runs.begin(run)
-        return run, False
+        begun = await self._beginnings.begin(terms, new, seal)
+        if isinstance(begun, Run):
+            return begun, False
+        if begun.request_digest != new.request_digest:
+            raise other_request(begun.run_id)
+        return await self._bring(begun), True
 
     async def find(self, run_id: str, owner: Owner) -> Run:
         """Return a run to its owner, wherever it is carried.
@@ -169,13 +167,17 @@ class DurableRuns:
         """Give a tool's result to the process that carries a run.
 
         Raises:
+            FailedPrecondition: UNEXPECTED_TOOL_RESULT.
             AlreadyExists: TOOL_RESULT_MISMATCH.
             Unavailable: JOURNAL_UNAVAILABLE.
+            DataLoss: what lies in the store is not what was written.
         """
         try:
             await self._inbox.put(run, result)
         except JournalUnavailable:
             raise journal_away(run.id, run.journal.visible) from None
+        except SealBroken as broken:
+            raise damaged(run.id, broken) from None
 
     async def end_loop(self, run: Run) -> None:
         """Let the process that carries a run know that no more results come.
@@ -202,35 +204,6 @@ class DurableRuns:
         """Give all runs free for other processes, and send their readers there."""
         await self.ownership.release()
 
-    async def _create(self, new: NewRun) -> RunRecord | None:
-        """Write a run that begins; one whose answer was lost is asked for again.
-
-        Raises:
-            Unavailable: JOURNAL_UNAVAILABLE.
-        """
-        try:
-            return await self._store.create(new)
-        except JournalUnavailable:
-            pass
-        try:
-            return await self._store.create(new)
-        except JournalUnavailable:
-            # It may have been written: nobody will carry it, and its key must be free again.
-            self._background.spawn(self._withdraw(new))
-            raise cannot_begin() from None
-
-    async def _withdraw(self, new: NewRun) -> None:
-        """End a run that was perhaps begun, as soon as the store can be told."""
-        end = End(run_pb2.RUN_STATE_CANCELLED, frees_key=True)
-        withdrawn = Append(new.run_id, 1, 0, -1, b"", end=end)
-        while True:
-            await asyncio.sleep(self._lease_s / 5)
-            try:
-                await self._store.append([withdrawn])
-            except JournalUnavailable:
-                continue
-            return
-
     async def _bring(self, record: RunRecord) -> Run:
         """Return a run here: carried by this process, taken over, followed, or ended.
 
@@ -249,6 +222,8 @@ class DurableRuns:
 
     async def _bring_here(self, record: RunRecord) -> Run:
         """Return a run here; see `_bring`."""
+        # It may be in the store already, and not here: then it is no other process's.
+        await self._beginnings.settle(record.run_id)
         run = await self.openings.recall(record)
         if run.is_owned or not run.is_live:
             return run

@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.memory import Trimmed
 from trunkline.inference.journal.records import Kind
+from trunkline.inference.journal.seal import SealBroken
 from trunkline.inference.journal.store import JournalUnavailable
+from trunkline.inference.openings import damaged
 from trunkline.inference.refusals import journal_away
 from trunkline.inference.run import Run
 from trunkline.inference.v1 import run_pb2
@@ -22,6 +24,7 @@ async def follow(run: Run, after: int) -> AsyncGenerator[bytes]:
         OutOfRange: EVENTS_TRIMMED, SEQUENCE_AHEAD.
         Ended: the run ended without an answer.
         Unavailable: JOURNAL_UNAVAILABLE, or this process follows the run no more.
+        DataLoss: what lies in the store is not what was written.
     """
     journal = run.journal
     if after > journal.visible:
@@ -51,6 +54,8 @@ async def follow(run: Run, after: int) -> AsyncGenerator[bytes]:
         raise _trimmed(run) from None
     except JournalUnavailable:
         raise journal_away(run.id, after) from None
+    except SealBroken as broken:
+        raise damaged(run.id, broken) from None
     if run.parted is not None:
         raise run.parted
     if run.state != run_pb2.RUN_STATE_SUCCEEDED and run.status is not None:

@@ -8,6 +8,7 @@ from trunkline.inference.conversation import digest_result, mismatch
 from trunkline.inference.journal.seal import inbox_kind
 from trunkline.inference.journal.store import RunStore
 from trunkline.inference.run import Run
+from trunkline.inference.takeover import recall
 from trunkline.inference.v1 import message_pb2
 from trunkline.kernel.errors import AlreadyExists, FailedPrecondition
 from trunkline.kernel.log import get_logger
@@ -31,9 +32,15 @@ class Inbox:
         """Put a tool's result where the process that carries the run finds it.
 
         Raises:
+            FailedPrecondition: UNEXPECTED_TOOL_RESULT.
             AlreadyExists: TOOL_RESULT_MISMATCH.
             JournalUnavailable: the store does not answer.
+            SealBroken: what lies there is not what was written.
         """
+        assert run.archive is not None
+        conversation = (await recall(run.archive, run.terms)).conversation
+        if conversation is None or not conversation.offer(result):
+            return
         data = result.SerializeToString()
         if not await self._put(run, result.call_id, digest_result(result), data):
             raise mismatch(result.call_id)

@@ -57,6 +57,8 @@ class Mirrors:
             # Nobody followed it while it went on: all of it is read from the store.
             journal.skip_to(record.last_sequence)
         await self._catch_up(run, record.last_sequence)
+        if run.is_live and not record.ended_ns:
+            run.state = record.state
         if record.ended_ns and run.is_live:
             await self.adopt_end(run, record)
 

@@ -217,12 +217,7 @@ class Ownership:
         run.is_owned = True
         self.own(run, record.epoch)
         run.supersede(recalled)
-        if run.terms.loop is None:
-            lived_s = (self._clock.time_ns() - run.created_ns) / 1e9
-            run.limit(run.terms.total_s - lived_s)
-        else:
-            # How long it waited for tools, which does not count, is not known any more.
-            run.limit(run.terms.total_s)
+        run.take_up(recalled.spent_s(run.created_ns, self._clock.time_ns()))
         log.info("run_taken_over", run_id=run.id, epoch=record.epoch, takeovers=record.takeovers)
         if not self._may_run(run.terms.owner.principal):
             run.cancel("revoked", "The run's principal has no valid token left.")

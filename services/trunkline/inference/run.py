@@ -127,6 +127,14 @@ class Run(Telling):
             event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
         )
 
+    def take_up(self, spent_s: float) -> None:
+        """Go on with what is left of the run's time, which stands still in a wait for tools."""
+        self._remaining_s = self.terms.total_s - spent_s
+        if self.conversation is not None and self.conversation.is_waiting:
+            self.state = run_pb2.RUN_STATE_WAITING
+        else:
+            self.limit(self._remaining_s)
+
     def complete_turn(self) -> None:
         """Let a turn end with tool calls; the run waits for their results, and its time stops."""
         assert self.conversation is not None

@@ -29,12 +29,24 @@ class Recalled:
         rows: of the ledger, by number of the attempt; those without an outcome are open.
         said: characters that each attempt gave to readers.
         conversation: its tool loop; None: it is a single turn.
+        waited_ns: how long it waited for tools in all, but for the wait that goes on.
+        waits_since_ns: when the wait that goes on began, nanoseconds since 1970; 0: none does.
     """
 
     progress: Progress
     rows: dict[int, result_pb2.Attempt]
     said: dict[int, int]
     conversation: Conversation | None = None
+    waited_ns: int = 0
+    waits_since_ns: int = 0
+
+    def spent_s(self, created_ns: int, now_ns: int) -> float:
+        """Return how many seconds of its time the run has spent; waits for tools do not count.
+
+        Args:
+            created_ns, now_ns: nanoseconds since 1970.
+        """
+        return ((self.waits_since_ns or now_ns) - created_ns - self.waited_ns) / 1e9
 
 
 async def recall(archive: Archive, terms: Terms | None = None) -> Recalled:
@@ -56,11 +68,17 @@ async def recall(archive: Archive, terms: Terms | None = None) -> Recalled:
     rows: dict[int, result_pb2.Attempt] = {}
     said: Counter[int] = Counter()
     models: dict[int, str] = {}
+    waited_ns = waits_since_ns = 0
     async for stored in archive.records(0):
         match stored.kind:
             case Kind.EVENT:
                 event = event_pb2.ChatEvent.FromString(stored.data)
                 if conversation is not None:
+                    if event.HasField("turn_completed"):
+                        waits_since_ns = event.time.ToNanoseconds()
+                    elif event.HasField("attempt_started") and waits_since_ns:
+                        waited_ns += event.time.ToNanoseconds() - waits_since_ns
+                        waits_since_ns = 0
                     _recall_turn(conversation, progress, event, results)
                 size = progress.fold.size
                 progress.recall(event)
@@ -76,7 +94,7 @@ async def recall(archive: Archive, terms: Terms | None = None) -> Recalled:
                 progress.losses.append(result_pb2.Loss.FromString(stored.data))
             case Kind.TOOL_RESULT:
                 results.append(message_pb2.ToolResult.FromString(stored.data))
-    return Recalled(progress, rows, said, conversation)
+    return Recalled(progress, rows, said, conversation, waited_ns, waits_since_ns)
 
 
 def _recall_turn(

@@ -93,6 +93,15 @@ class InvalidArgument(TrunklineError):
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
         return cls("INVALID_REQUEST", f"{where}{first.description}{more}", violations=violations)
 
+    def within(self, path: str) -> InvalidArgument:
+        """Return the same error for fields that stand under another one's path."""
+        violations = tuple(
+            Violation(f"{path}.{each.field}", each.description) for each in self.violations
+        )
+        return InvalidArgument(
+            self.reason, f"{path}.{self.message}", metadata=self.metadata, violations=violations
+        )
+
 
 class NotFound(TrunklineError):
     """There is no such thing, or it belongs to somebody else."""

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from support.conversations import Durability
 from support.deployment import Deployment
 from trunkline.inference.v1 import chat_pb2
 
 MODELS = (
-    "cut-after-3-of-tool-loop-2",
     "every-15-ms-of-tool-loop-2",
     "long-10000",
     "stall-after-2-of-tool-loop-2",
@@ -29,7 +29,7 @@ async def deployment() -> AsyncIterator[Deployment]:
 @pytest.fixture(
     params=[chat_pb2.DURABILITY_MEMORY, chat_pb2.DURABILITY_DURABLE], ids=["memory", "durable"]
 )
-def durability(request: pytest.FixtureRequest) -> chat_pb2.Durability.ValueType:
+def durability(request: pytest.FixtureRequest) -> Durability:
     """What the loop survives: nothing, or its process."""
-    chosen: chat_pb2.Durability.ValueType = request.param
+    chosen: Durability = request.param
     return chosen

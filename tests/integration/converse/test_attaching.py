@@ -6,13 +6,10 @@ import grpc
 import pytest
 
 from support.chats import RUN_ID, ask, leaving, read, run_id_of, stream
-from support.conversations import Talk, attaching, starting, talking, text_of
+from support.conversations import Durability, Talk, attaching, starting, talking, text_of
 from support.deployment import Deployment
-from trunkline.inference.v1 import chat_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Durability = chat_pb2.Durability.ValueType
 
 
 async def _is_attached(talk: Talk) -> bool:
@@ -26,9 +23,10 @@ async def test_client_that_comes_back_gets_what_it_missed(
     begin = starting("tool-loop-3", durability=durability, disconnect=leaving(30))
     heard: dict[int, bytes] = {}
     async with talking(deployment.channel, deployment.admin, begin) as talk:
-        assert run_id_of(await talk.call.initial_metadata()) == (
-            await talk.until("run_started")
-        ).run_started.run_id
+        assert (
+            run_id_of(await talk.call.initial_metadata())
+            == (await talk.until("run_started")).run_started.run_id
+        )
     heard |= talk.raw
     run_id = talk.run_id
     back = attaching(run_id, max(heard))
@@ -83,15 +81,11 @@ async def test_loop_can_be_read_like_any_run(
         await talk.answer(call_id)
         await talk.rest()
         request = attaching(talk.run_id, 3).attach
-        reading = await read(
-            stream(deployment.channel, "ResumeChat", request, deployment.admin)
-        )
+        reading = await read(stream(deployment.channel, "ResumeChat", request, deployment.admin))
     assert reading.raw == [talk.raw[number] for number in sorted(talk.raw)[3:]]
 
 
-async def test_loop_of_another_is_not_there(
-    deployment: Deployment, durability: Durability
-) -> None:
+async def test_loop_of_another_is_not_there(deployment: Deployment, durability: Durability) -> None:
     """Somebody else, and the same backend for another user, find nothing to attach to."""
     owner = await deployment.issue(impersonate=True)
     other = await deployment.issue()
@@ -186,9 +180,7 @@ async def test_key_of_a_loop_is_none_of_a_chat(
     begin = starting("tool-loop-2", idempotency_key=key, durability=durability)
     async with talking(deployment.channel, deployment.admin, begin) as talk:
         await talk.turn()
-        call = stream(
-            deployment.channel, "StreamChat", begin.start.chat, deployment.admin
-        )
+        call = stream(deployment.channel, "StreamChat", begin.start.chat, deployment.admin)
         metadata = dict(await call.initial_metadata())
         reading = await read(call)
     assert metadata[RUN_ID] != talk.run_id

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
-import grpc
 import pytest
 
 from support.chats import leaving, limits
-from support.conversations import attaching, starting, talking
+from support.conversations import Durability, attaching, starting, talking
 from support.deployment import Deployment, eventually
 from support.folding import fold
-from trunkline.inference.v1 import chat_pb2, result_pb2, run_pb2
+from trunkline.inference.v1 import result_pb2, run_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Durability = chat_pb2.Durability.ValueType
 
 
 async def _state(deployment: Deployment, run_id: str) -> run_pb2.RunState.ValueType:
@@ -170,37 +167,25 @@ async def test_loop_is_seen_to_wait(deployment: Deployment, durability: Durabili
 async def test_time_in_which_tools_run_does_not_count(
     deployment: Deployment, durability: Durability
 ) -> None:
-    """A loop whose total time passes while it waits goes on; the model's time still counts."""
-    begin = starting(
-        "stall-after-2-of-tool-loop-2",
-        limits=limits(total=1.0, first_token=30, idle=30),
-        durability=durability,
-    )
-    # The model calls at once, and is silent in the middle of its answer.
-    begin.start.chat.model = "sandbox/tool-loop-2"
+    """A loop whose total time passes while it waits goes on."""
+    begin = starting("tool-loop-2", limits=limits(total=1.0), durability=durability)
     async with talking(deployment.channel, deployment.admin, begin) as talk:
         (call_id,) = await talk.turn()
         run = await deployment.run(talk.run_id)
-        over_ns = run.create_time.ToNanoseconds() + 1_200_000_000
-        await eventually(lambda: _is_past(over_ns))
+        over_ns = run.create_time.ToNanoseconds() + 1_100_000_000
+        await eventually(lambda: time.time_ns() > over_ns)
         await talk.answer(call_id)
         await talk.rest()
     assert talk.completed.finish_reason == result_pb2.FINISH_REASON_STOP
 
 
-def _is_past(time_ns: int) -> bool:
-    import time
-
-    return time.time_ns() > time_ns
-
-
-async def test_time_in_which_the_model_speaks_counts_over_all_turns(
+async def test_time_in_which_the_model_is_silent_counts(
     deployment: Deployment, durability: Durability
 ) -> None:
-    """A model that is silent for the rest of the time ends the loop, whatever waits it had."""
+    """A model that is silent for the rest of the time ends the loop."""
     begin = starting(
         "stall-after-2-of-tool-loop-2",
-        limits=limits(total=0.5, first_token=30, idle=30),
+        limits=limits(total=0.3, first_token=30, idle=30),
         durability=durability,
     )
     async with talking(deployment.channel, deployment.admin, begin) as talk:
@@ -237,13 +222,3 @@ async def test_loop_that_is_cancelled_while_it_waits_ends_at_once(
         await talk.rest()
     assert (talk.failed.code.name, talk.failed.reason) == ("CANCELLED", "RUN_CANCELLED")
     assert talk.failed.metadata["by"] == "cancel"
-
-
-async def test_turn_that_breaks_off_after_a_whole_call_goes_on(deployment: Deployment) -> None:
-    """Of a turn that ended early the calls count: they are run, and nobody asks for them again."""
-    asked = len(deployment.sandbox.seen)
-    begin = starting("cut-at-6-of-text-then-tool")
-    async with talking(deployment.channel, deployment.admin, begin) as talk:
-        await asyncio.wait_for(talk.rest(), 20)
-    assert len(deployment.sandbox.seen) >= asked
-    assert talk.failed.code is grpc.StatusCode.NOT_FOUND

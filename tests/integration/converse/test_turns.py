@@ -7,14 +7,12 @@ import asyncio
 import pytest
 
 from support.chats import say
-from support.conversations import answer_to, attaching, starting, talking, text_of
+from support.conversations import Durability, answer_to, attaching, starting, talking, text_of
 from support.deployment import Deployment
 from support.folding import fold
-from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2, run_pb2
+from trunkline.inference.v1 import message_pb2, result_pb2, run_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Durability = chat_pb2.Durability.ValueType
 
 
 async def test_loop_comes_to_its_answer(deployment: Deployment, durability: Durability) -> None:
@@ -89,7 +87,9 @@ async def test_results_come_in_any_order(deployment: Deployment, durability: Dur
     sent = deployment.sandbox.seen[-1].raw_body.decode()
     places = [sent.index(f"result-{number}") for number in range(len(calls))]
     assert places == sorted(places)
-    assert all(f"result-{number}" in text_of(talk.completed.message) for number, _ in enumerate(calls))
+    assert all(
+        f"result-{number}" in text_of(talk.completed.message) for number, _ in enumerate(calls)
+    )
 
 
 async def test_result_that_comes_twice_counts_once(
@@ -207,9 +207,7 @@ async def test_call_without_a_word_is_refused(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("kind", ["start", "attach"])
-async def test_only_the_first_message_begins_or_attaches(
-    deployment: Deployment, kind: str
-) -> None:
+async def test_only_the_first_message_begins_or_attaches(deployment: Deployment, kind: str) -> None:
     """A second beginning is refused by its name, and the loop goes on without it."""
     async with talking(deployment.channel, deployment.admin, starting("tool-loop-2")) as talk:
         (call_id,) = await talk.turn()
