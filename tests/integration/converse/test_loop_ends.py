@@ -41,7 +41,7 @@ async def test_loop_that_is_ended_while_the_model_speaks_ends_with_that_turn(
     deployment: Deployment, durability: Durability
 ) -> None:
     """The turn under way comes whole, and what it asks for is asked of nobody."""
-    begin = starting("every-15-ms-of-tool-loop-2", durability=durability)
+    begin = starting("every-500-ms-of-tool-loop-2", durability=durability)
     async with talking(deployment.channel, deployment.admin, begin) as talk:
         await talk.until("tool_call_started")
         await talk.end()
@@ -139,7 +139,7 @@ async def test_results_that_do_not_come_end_the_loop(
 async def test_loop_is_seen_to_wait(deployment: Deployment, durability: Durability) -> None:
     """GetRun and ListRuns tell a loop that waits from one that speaks."""
     issued = await deployment.issue()
-    begin = starting("every-15-ms-of-tool-loop-2", durability=durability)
+    begin = starting("every-500-ms-of-tool-loop-2", durability=durability)
 
     async def listed(state: run_pb2.RunState.ValueType) -> list[str]:
         request = run_pb2.ListRunsRequest(state=state)
