@@ -13,6 +13,7 @@ from trunkline.inference.v1 import chat_pb2
 
 MODELS = (
     "every-15-ms-of-tool-loop-2",
+    "every-500-ms-of-tool-loop-2",
     "long-10000",
     "stall-after-2-of-tool-loop-2",
     "tool-loop-2",
