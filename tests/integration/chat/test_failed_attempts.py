@@ -64,8 +64,12 @@ SICK = {
     "stall-at-3": Sick(NO_FALLBACK, "SILENT", mid_stream=True),
     "no-first-token": Sick(NO_FALLBACK, "SILENT"),
     "silent": Sick(NO_FALLBACK, "SILENT"),
-    "error-after-10": Sick(NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True),
-    "error-at-3": Sick(NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True),
+    "error-after-10": Sick(
+        NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True, attempts=2
+    ),
+    "error-at-3": Sick(
+        NO_FALLBACK, "SERVER_ERROR", 200, "server_error", mid_stream=True, attempts=2
+    ),
     "malformed-twice-at-3": Sick(NO_FALLBACK, "BROKEN_STREAM", 200, mid_stream=True),
     "cut": Sick(NO_FALLBACK, "UNREACHABLE", attempts=2),
     "reset": Sick(NO_FALLBACK, "UNREACHABLE", attempts=2),
