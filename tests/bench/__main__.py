@@ -18,11 +18,12 @@ def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench",
         description="Measure what a chat costs: straight to a stand-in provider (a), through a "
-        "bare relay (b), through `trunkline up` (c), through four processes (d); and what each "
-        "format's decoder takes.",
+        "bare relay (b), through `trunkline up` (c), through four processes (d); "
+        "what a fallback, a durable journal and a killed process take; and what each format's "
+        "decoder takes.",
     )
     parser.add_argument("--gate", action="store_true", help="exit 1 when a figure does not pass")
-    parser.add_argument("--quick", action="store_true", help="about a minute; for a look")
+    parser.add_argument("--quick", action="store_true", help="a few minutes; for a look")
     parser.add_argument(
         "--only",
         type=read_parts,

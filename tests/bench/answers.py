@@ -2,7 +2,8 @@
 
     unary-N      N words; as a stream N events, one after the other
     burst-N      N events, one after the other
-    paced-R-N    N events, R of them a second
+    paced-R-N    N events, R of them a second; a word is the time at which it was sent
+    overlong     refuses: its window is smaller than any prompt
 
 An event is one word and a space in one chunk of the OpenAI Chat Completions format
 (https://platform.openai.com/docs/api-reference/chat-streaming) and in one chunk of HTTP/1.1's
@@ -12,6 +13,7 @@ chunked coding (RFC 9112 §7.1). After them come the finish reason, the usage an
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle, islice
@@ -21,14 +23,21 @@ import msgspec
 
 KEY: Final = "bench-key"
 
-# What the bench asks for; any other name of the three forms is answered as well.
+# What is refused again and again: no kind of failure but this one falls back without a rest for
+# the route.
+OVERLONG: Final = "overlong"
+
+# What the bench asks for; any other name of the first three forms is answered as well.
 MODELS: Final = (
+    OVERLONG,
     "unary-32",
     "burst-8",
     "burst-256",
     "paced-5-8",
     "paced-5-30",
     "paced-5-48",
+    "paced-5-60",
+    "paced-20-600",
 )
 
 TEXT: Final = (
@@ -37,6 +46,8 @@ TEXT: Final = (
 )
 _NAME: Final = re.compile(r"(?:unary|burst|paced-(?P<rate>[1-9][0-9]{0,3}))-(?P<count>[1-9][0-9]*)")
 MAX_COUNT: Final = 100_000
+# Stands in a paced event until it is sent.
+_UNSENT: Final = "0" * 19
 _CREATED: Final = 1_760_000_000
 _PROMPT_TOKENS: Final = 8
 
@@ -68,7 +79,8 @@ def find_answer(model: str) -> Answer | None:
     if match is None or int(match["count"]) > MAX_COUNT:
         return None
     count = int(match["count"])
-    words = [f"{word} " for word in islice(cycle(TEXT.split()), count)]
+    said = [_UNSENT] if match["rate"] else TEXT.split()
+    words = [f"{word} " for word in islice(cycle(said), count)]
     usage = {
         "prompt_tokens": _PROMPT_TOKENS,
         "completion_tokens": count,
@@ -106,6 +118,14 @@ def find_answer(model: str) -> Answer | None:
         contents=count,
         period_seconds=1 / int(match["rate"]) if match["rate"] else 0.0,
     )
+
+
+def stamp(piece: bytes) -> bytes:
+    """Return a paced event with the time of now, in nanoseconds of the machine's monotonic clock.
+
+    All processes of a machine read the same clock, so that the receiver can tell how long it took.
+    """
+    return piece.replace(_UNSENT.encode(), b"%019d" % time.monotonic_ns(), 1)
 
 
 def compose_models() -> bytes:

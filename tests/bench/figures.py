@@ -10,7 +10,10 @@ from typing import Final
 
 
 class Way(StrEnum):
-    """The ways that are compared: four of a chat, and two of reading what a provider sends."""
+    """The ways that are compared.
+
+    Four of a chat, two of reading what a provider sends, and three of keeping a run's journal.
+    """
 
     DIRECT = "a"
     RELAY = "b"
@@ -18,6 +21,9 @@ class Way(StrEnum):
     FLEET = "d"
     BARE = "bare"
     ADAPTER = "adapter"
+    MEMORY = "MEMORY"
+    SQLITE = "SQLite"
+    REDIS = "Redis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,13 @@ class Bound:
         way: the one that is held.
         base: what it is compared with; None: with nothing.
         limit: it may be at most this many times the base, or, without one, at most this.
+        added: it may be at most this much above the base instead.
     """
 
     way: Way
     base: Way | None
     limit: float
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,11 @@ def _compared(limit: float) -> tuple[Bound, ...]:
     )
 
 
+def _durable(base: Way | None, limit: float, *, added: bool = False) -> tuple[Bound, ...]:
+    """Hold the durable journals, each for itself."""
+    return tuple(Bound(way, base, limit, added) for way in (Way.SQLITE, Way.REDIS))
+
+
 def _decoding(wire_format: str, limit: float) -> Figure:
     """Hold a format's decoder to the least that reads the same text."""
     return Figure(
@@ -86,8 +99,25 @@ PACED: Final = Figure("paced_cpu_us", "CPU per paced event", "µs", _compared(1.
 MEMORY: Final = Figure("stream_kib", "memory per open stream", "KiB", _compared(2.0))
 CANCELLED: Final = Figure("cancelled_ms", "socket closed, after a cancel", "ms", _alone(100.0))
 DESERTED: Final = Figure("deserted_ms", "socket closed, after the grace", "ms", _alone(100.0))
+FALLBACK: Final = Figure(
+    "fallback_us",
+    "fallback before the first token",
+    "µs",
+    (Bound(Way.GATEWAY, Way.DIRECT, 2_000.0, added=True),),
+)
 SERVING_FRESH: Final = Figure("serving_fresh_s", "serving, fresh directory", "s", _alone(1.5))
 SERVING_AGAIN: Final = Figure("serving_again_s", "serving, second start", "s", _alone(1.5))
+
+JOURNALLED: Final = Figure(
+    "journalled_cpu_us", "CPU per paced event", "µs", _durable(Way.MEMORY, 1.3)
+)
+DELAY: Final = Figure(
+    "delay_p99_ms",
+    "delay of a paced event, p99",
+    "ms",
+    _durable(Way.MEMORY, 15.0, added=True),
+)
+CONTINUED: Final = Figure("continued_s", "from SIGKILL to the next text", "s", _durable(None, 7.0))
 
 # Each is about a quarter above what the decoder takes. Google's frames end lines with CR LF, and
 # their usage and parts are more to pass over; Anthropic's have a line for the event's name.
@@ -108,6 +138,10 @@ FIGURES: Final = (
     DESERTED,
     SERVING_FRESH,
     SERVING_AGAIN,
+    FALLBACK,
+    JOURNALLED,
+    DELAY,
+    CONTINUED,
     *DECODINGS.values(),
 )
 
@@ -123,13 +157,15 @@ class Verdict:
         figure: which.
         bound: which.
         ratio: of the way to its base, both above (a) where the figure says so; None: it has no
-            base, or it is not known.
+            base, or it is not known, or what counts is what is added.
+        added: by how much the way is above its base, where that counts; None: it is not known.
         passed: None: it was not measured far enough to say.
     """
 
     figure: Figure
     bound: Bound
     ratio: float | None
+    added: float | None
     passed: bool | None
 
 
@@ -165,16 +201,19 @@ class Samples:
     def judge(self, figure: Figure, bound: Bound) -> Verdict:
         """Compare the medians of a figure's samples with a bound."""
         value = self.median(figure, bound.way)
-        ratio = None
+        ratio = added = None
         if bound.base is not None:
             base = self.median(figure, bound.base)
             direct = (self.median(figure, Way.DIRECT) or 0.0) if figure.above_direct else 0.0
             # Noise can bring the base down to the direct way; then nothing can be said.
-            if value is not None and base is not None and base > direct:
-                ratio = (value - direct) / (base - direct)
-            value = ratio
+            if value is not None and base is not None:
+                if bound.added:
+                    added = value - base
+                elif base > direct:
+                    ratio = (value - direct) / (base - direct)
+            value = added if bound.added else ratio
         passed = None if value is None else value <= bound.limit
-        return Verdict(figure=figure, bound=bound, ratio=ratio, passed=passed)
+        return Verdict(figure=figure, bound=bound, ratio=ratio, added=added, passed=passed)
 
     def find_slow_relay(self) -> str | None:
         """Return a sentence when the bare relay misses what it must reach itself, else None."""

@@ -13,7 +13,7 @@ from bench.program import Program
 from trunkline.cli.client import TOKEN_FILE
 
 _SERVICES: Final = ("credential", "catalog", "health", "inference")
-_SERVING: Final = re.compile(r"(?m)^Trunkline \w+ is serving on (\S+?)\.$")
+SERVING: Final = re.compile(r"(?m)^Trunkline \w+ is serving on (\S+?)\.$")
 
 
 class Fleet:
@@ -49,7 +49,7 @@ class Fleet:
                 for service in _SERVICES
             }
             addresses = {
-                service: program.find(_SERVING) for service, program in self._programs.items()
+                service: program.find(SERVING) for service, program in self._programs.items()
             }
             self._stack = stack.pop_all()
         self.deployment = Deployment(

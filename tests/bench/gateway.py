@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,6 +23,7 @@ class Gateway:
         home: a directory of its own, which exists; a second run over the same one finds what the
             first left.
         cpu: the core it is pinned to; None: any.
+        settings: further variables of its environment.
         start_limit_seconds: how long it may take until it serves.
 
     Attributes:
@@ -32,8 +34,17 @@ class Gateway:
         ChildFailed: it did not come to serve; the text ends with what it printed.
     """
 
-    def __init__(self, home: Path, *, cpu: int | None, start_limit_seconds: float = 15.0) -> None:
-        self._program = Program("up", home=home, cpu=cpu, start_limit_seconds=start_limit_seconds)
+    def __init__(
+        self,
+        home: Path,
+        *,
+        cpu: int | None,
+        settings: Mapping[str, str] | None = None,
+        start_limit_seconds: float = 15.0,
+    ) -> None:
+        self._program = Program(
+            "up", home=home, cpu=cpu, settings=settings, start_limit_seconds=start_limit_seconds
+        )
         try:
             address = self._program.find(_SERVING)
             self.serving_seconds = time.monotonic() - self._program.begun_seconds

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from bench.child import Answer, Child, pinned
 from bench.closing import measure_closings
+from bench.continuity import Continuity
 from bench.decoding import measure_decodings
 from bench.figures import (
     BURST,
@@ -46,9 +45,9 @@ from bench.load import (
     FirstContentMeasure,
     PacedMeasure,
     Parting,
-    Question,
     UnaryMeasure,
 )
+from bench.orders import ask, warm
 from bench.plan import Part, Plan
 from bench.targets import DirectRoute, GatewayRoute, Route
 
@@ -139,23 +138,31 @@ class Bench:
             standin = stack.enter_context(Child("bench.standin", cpu=self._cores.load))
             load = stack.enter_context(Child("bench.load", cpu=self._cores.load))
             direct = DirectRoute(standin.greeting["address"])
-            self._check_relay(load, direct)
-            for turn in range(self._plan.rounds):
-                self._say(f"round {turn + 1} of {self._plan.rounds}")
-                with (
-                    self._contenders(turn, direct, home) as contenders,
-                    self._connections(load),
-                ):
-                    self._measure(load, direct, contenders, turn)
-            if Part.BURST in self._plan.parts:
-                self._measure_joining_relay(load, direct)
+            if self._plan.relayed:
+                self._measure_beside_relay(load, direct, home)
+            if self._plan.gateway:
+                core = self._cores.gateway
+                Continuity(self._plan, core, load, direct, home, self.samples, self._say).measure()
+
+    def _measure_beside_relay(self, load: Child, direct: DirectRoute, home: Path) -> None:
+        """Measure all that is compared with the bare relay, round by round."""
+        self._check_relay(load, direct)
+        for turn in range(self._plan.rounds):
+            self._say(f"round {turn + 1} of {self._plan.rounds}")
+            with (
+                self._contenders(turn, direct, home) as contenders,
+                self._connections(load),
+            ):
+                self._measure(load, direct, contenders, turn)
+        if Part.BURST in self._plan.parts:
+            self._measure_joining_relay(load, direct)
 
     def _check_relay(self, load: Child, direct: DirectRoute) -> None:
         """Stop before anything is measured when the bare relay is not what it must be."""
         self._say("the bare relay alone")
         failure = None
         with self._relay(direct) as relay, self._connections(load):
-            self._warm(load, relay)
+            warm(load, relay.route)
             for _ in range(_CHECKS):
                 trial = Samples()
                 for _ in range(self._plan.samples):
@@ -202,14 +209,14 @@ class Bench:
     def _connections(self, load: Child) -> Iterator[None]:
         """Have the load close its connections before what it is connected to stops."""
         yield
-        _ask(load, Parting())
+        ask(load, Parting())
 
     def _measure(
         self, load: Child, direct: DirectRoute, contenders: list[_Contender], turn: int
     ) -> None:
         parts = self._plan.parts
         for contender in contenders:
-            self._warm(load, contender)
+            warm(load, contender.route)
         if Part.PACED in parts and turn < self._plan.paced_rounds:
             for contender in contenders:
                 self._measure_paced(load, contender)
@@ -229,23 +236,16 @@ class Bench:
                     self.samples.add(CANCELLED, Way.GATEWAY, *closings.cancelled)
                     self.samples.add(DESERTED, Way.GATEWAY, *closings.deserted)
 
-    def _warm(self, load: Child, contender: _Contender) -> None:
-        """Have every path taken once, so that no measure pays for a first time."""
-        route = contender.route
-        _ask(load, UnaryMeasure(route, chats=64))
-        for _ in range(4):
-            _ask(load, BurstMeasure(route, streams=16, words=8))
-
     def _sample_unary(self, load: Child, contender: _Contender, samples: Samples) -> None:
         measure = UnaryMeasure(contender.route, contender.pids, chats=self._plan.unary_chats)
-        cost = _ask(load, measure)
+        cost = ask(load, measure)
         samples.add(UNARY, contender.way, cost["cpu_ns"] / cost["events"] / 1e3)
 
     def _sample_burst(self, load: Child, contender: _Contender, samples: Samples) -> None:
         # The connections of 64 streams, opened before what they cost is counted.
-        _ask(load, BurstMeasure(contender.route, words=8))
+        ask(load, BurstMeasure(contender.route, words=8))
         before = contender.count() if contender.count is not None else None
-        cost = _ask(load, BurstMeasure(contender.route, contender.pids))
+        cost = ask(load, BurstMeasure(contender.route, contender.pids))
         way, notes = contender.way, samples.notes
         samples.add(BURST, way, cost["cpu_ns"] / cost["events"] / 1e3)
         if before is not None and contender.count is not None:
@@ -262,13 +262,13 @@ class Bench:
             words=self._plan.paced_words,
             windows=self._plan.paced_windows,
         )
-        cost = _ask(load, measure)
+        cost = ask(load, measure)
         samples, way = self.samples, contender.way
         for window in cost["windows"]:
             samples.add(PACED, way, window["cpu_ns"] / window["events"] / 1e3)
         samples.add(MEMORY, way, cost["rss_bytes"] / measure.streams / 1024)
-        samples.notes[f"({way}) paced, 99 of 100 gaps between events below, ms"].append(
-            cost["gap_p99_ms"]
+        samples.notes[f"({way}) paced, 99 of 100 events later by less than, ms"].append(
+            cost["delay_p99_ms"]
         )
 
     def _time_first_content(
@@ -276,7 +276,7 @@ class Bench:
     ) -> None:
         ways = [Way.DIRECT, *(contender.way for contender in contenders)]
         routes: list[Route] = [direct, *(contender.route for contender in contenders)]
-        answer = _ask(load, FirstContentMeasure(routes, times=self._plan.ttft_times))
+        answer = ask(load, FirstContentMeasure(routes, times=self._plan.ttft_times))
         for way, times in zip(ways, answer["ns"], strict=True):
             self.samples.add(FIRST_CONTENT, way, *(time / 1e3 for time in times))
 
@@ -285,7 +285,7 @@ class Bench:
         self._say("the bare relay, one message for each read")
         joined = Samples()
         with self._relay(direct, "--per-read") as relay, self._connections(load):
-            self._warm(load, relay)
+            warm(load, relay.route)
             for _ in range(self._plan.samples):
                 self._sample_burst(load, relay, joined)
         self.samples.notes["(b) one message per read: burst, ms per 1,000"] = joined.values(
@@ -306,10 +306,6 @@ class Bench:
             self.samples.notes[f"{figure.title}, ms per MiB"] = [
                 frame_us * 2**20 / decoding.frame_bytes / 1e3 for frame_us in decoding.adapter_us
             ]
-
-
-def _ask(load: Child, measure: Question) -> dict[str, Any]:
-    return load.ask(msgspec.to_builtins(measure), limit_seconds=60.0)
 
 
 def _allow_open_files() -> None:

@@ -9,9 +9,13 @@ from typing import Final
 from bench.figures import (
     BURST,
     CANCELLED,
+    CONTINUED,
     DECODINGS,
+    DELAY,
     DESERTED,
+    FALLBACK,
     FIRST_CONTENT,
+    JOURNALLED,
     MEMORY,
     PACED,
     SERVING_AGAIN,
@@ -33,9 +37,14 @@ class Part(StrEnum):
     TTFT = "ttft"
     FLEET = "fleet"
     CLOSING = "closing"
+    FALLBACK = "fallback"
+    DURABLE = "durable"
+    KILL = "kill"
     DECODING = "decoding"
 
 
+# Without these the bare relay is not asked for anything.
+_WITHOUT_RELAY: Final = frozenset({Part.FALLBACK, Part.DURABLE, Part.KILL, Part.DECODING})
 _CHAT_PARTS: Final = frozenset({Part.PACED, Part.BURST, Part.UNARY, Part.TTFT})
 
 _PARTS: Final = {
@@ -48,6 +57,10 @@ _PARTS: Final = {
     FIRST_CONTENT: Part.TTFT,
     CANCELLED: Part.CLOSING,
     DESERTED: Part.CLOSING,
+    FALLBACK: Part.FALLBACK,
+    JOURNALLED: Part.DURABLE,
+    DELAY: Part.DURABLE,
+    CONTINUED: Part.KILL,
     **dict.fromkeys(DECODINGS.values(), Part.DECODING),
 }
 
@@ -81,6 +94,10 @@ class Plan:
         paced_windows: samples of paced streams, of 1 s each.
         ttft_times: streams of one measure, on each way.
         closings: runs of a round that are ended, in each way.
+        fallback_times: chats with a fallback, and as many without, on each way.
+        durable_rounds: how often paced streams with each journal.
+        durable_streams: of one measure.
+        kills: processes that are killed, with each journal.
         decodings: samples of each format's decoding.
         limit_seconds: how long all of it may take.
     """
@@ -95,12 +112,16 @@ class Plan:
     paced_windows: int
     ttft_times: int
     closings: int
+    fallback_times: int
+    durable_rounds: int
+    durable_streams: int
+    kills: int
     decodings: int
     limit_seconds: int
 
     @classmethod
     def whole(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
-        """Return the plan whose figures count: at most 8 minutes."""
+        """Return the plan whose figures count: at most 12 minutes."""
         return cls(
             parts=parts,
             gateway=gateway,
@@ -112,13 +133,17 @@ class Plan:
             paced_windows=6,
             ttft_times=150,
             closings=20,
+            fallback_times=300,
+            durable_rounds=3,
+            durable_streams=1_000,
+            kills=3,
             decodings=9,
-            limit_seconds=480,
+            limit_seconds=720,
         )
 
     @classmethod
     def quick(cls, parts: frozenset[Part], *, gateway: bool) -> Plan:
-        """Return a plan of about a minute."""
+        """Return a plan of two or three minutes."""
         return cls(
             parts=parts,
             gateway=gateway,
@@ -130,8 +155,12 @@ class Plan:
             paced_windows=3,
             ttft_times=60,
             closings=5,
+            fallback_times=60,
+            durable_rounds=1,
+            durable_streams=1_000,
+            kills=1,
             decodings=3,
-            limit_seconds=120,
+            limit_seconds=240,
         )
 
     @property
@@ -144,6 +173,11 @@ class Plan:
         """Tell whether anything has to be started."""
         return self.parts != {Part.DECODING}
 
+    @property
+    def relayed(self) -> bool:
+        """Tell whether anything is compared with the bare relay, or measured beside it."""
+        return not self.parts <= _WITHOUT_RELAY
+
     def holds(self, figure: Figure, bound: Bound) -> bool:
         """Tell whether a figure is held to a bound of its own."""
         if _PARTS[figure] not in self.parts:
@@ -151,4 +185,4 @@ class Plan:
         if bound.way is Way.FLEET:
             return self.fleet
         # Without the gateway what is compared shows the relay; what is not shows nothing.
-        return self.gateway or bound.base is not None
+        return self.gateway or bound.base in (Way.RELAY, Way.BARE)

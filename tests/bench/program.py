@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -38,6 +39,7 @@ class Program:
         arguments: of the command.
         home: a directory which exists, and in which all is kept.
         cpu: the core it is pinned to; None: any.
+        settings: further variables of its environment.
         start_limit_seconds: how long it may take until it has printed what is looked for.
 
     Attributes:
@@ -48,7 +50,12 @@ class Program:
     """
 
     def __init__(
-        self, *arguments: str, home: Path, cpu: int | None, start_limit_seconds: float
+        self,
+        *arguments: str,
+        home: Path,
+        cpu: int | None,
+        settings: Mapping[str, str] | None = None,
+        start_limit_seconds: float,
     ) -> None:
         self._name = " ".join(("trunkline", *arguments))
         inherited = {
@@ -63,7 +70,7 @@ class Program:
             try:
                 self._process = start(
                     (_COMMAND, *arguments),
-                    {**inherited, **own},
+                    {**inherited, **own, **(settings or {})},
                     cpu=cpu,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -95,6 +102,10 @@ class Program:
                     f"{printed[-_TOLD_CHARACTERS:]}"
                 )
             time.sleep(_LOOK_SECONDS)
+
+    def kill(self) -> None:
+        """Send it SIGKILL, and wait for nothing."""
+        self._process.kill()
 
     def close(self) -> None:
         """Stop it. Doing it twice does nothing."""

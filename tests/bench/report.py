@@ -29,7 +29,7 @@ class _Table:
         direct, base, way, ratio = self.heads
         lines = [
             f"{'':30}{'unit':>5}{direct:>9}{base:>9}{'spread':>19}{way:>9}{'spread':>19}"
-            f"{ratio:>8}{'limit':>8}"
+            f"{ratio:>8}{'limit':>9}"
         ]
         lines += [
             self._format_row(verdict, samples)
@@ -41,7 +41,12 @@ class _Table:
     def _format_row(self, verdict: Verdict, samples: Samples) -> str:
         figure, bound = verdict.figure, verdict.bound
         direct = _show(samples.median(figure, Way.DIRECT)) if self.direct else ""
-        sign = "×" if bound.base is not None else f" {figure.unit}"
+        ratio, limit = _show(verdict.ratio), f"{bound.limit:g} {figure.unit}"
+        if bound.added:
+            ratio = "–" if verdict.added is None else f"+{_show(verdict.added)}"
+            limit = f"+{limit}"
+        elif bound.base is not None:
+            limit = f"{bound.limit:g}×"
         return (
             f"{figure.title:30}{figure.unit:>5}{direct:>9}"
             + "".join(
@@ -49,7 +54,7 @@ class _Table:
                 f"{_show_spread(samples.spread(figure, way)):>19}"
                 for way in (self.base, self.way)
             )
-            + f"{_show(verdict.ratio):>8}{f'{bound.limit:g}{sign}':>8}  "
+            + f"{ratio:>8}{limit:>9}  "
             + _show_verdict(verdict.passed)
         )
 
@@ -57,6 +62,8 @@ class _Table:
 _TABLES: Final = (
     _Table(Way.GATEWAY, Way.RELAY, ("(a)", "(b)", "(c)", "c : b")),
     _Table(Way.FLEET, Way.GATEWAY, ("(a)", "(c)", "(d)", "d : c")),
+    _Table(Way.SQLITE, Way.MEMORY, ("", "MEMORY", "SQLite", "ratio"), direct=False),
+    _Table(Way.REDIS, Way.MEMORY, ("", "MEMORY", "Redis", "ratio"), direct=False),
     _Table(Way.ADAPTER, Way.BARE, ("", "bare", "adapter", "ratio"), direct=False),
 )
 
@@ -98,6 +105,7 @@ def describe(verdicts: list[Verdict], samples: Samples) -> dict[str, Any]:
                 "way": bound.way.value,
                 "base": None if bound.base is None else bound.base.value,
                 "ratio": None if verdict.ratio is None else _round(verdict.ratio),
+                "added": None if verdict.added is None else _round(verdict.added),
                 "limit": bound.limit,
                 "verdict": _show_verdict(verdict.passed),
             }

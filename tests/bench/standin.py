@@ -42,6 +42,7 @@ class Counters:
 
     Attributes:
         requests: requests for a chat.
+        refusals: requests that were too long for the model.
         events: events with content that were handed to the kernel, each by a call of its own.
         stalls: times that a socket took nothing or only a part, and the stream waited.
         connections: connections accepted.
@@ -49,6 +50,7 @@ class Counters:
     """
 
     requests: int = 0
+    refusals: int = 0
     events: int = 0
     stalls: int = 0
     connections: int = 0
@@ -114,6 +116,11 @@ class Connection:
         except msgspec.MsgspecError:
             self._write(answers.compose_refusal(400, "invalid_json", "Not a chat request."))
             return
+        if request.model == answers.OVERLONG:
+            self._counters.refusals += 1
+            code = "context_length_exceeded"
+            self._write(answers.compose_refusal(400, code, "The prompt is too long."))
+            return
         answer = answers.find_answer(request.model)
         if answer is None:
             self._write(answers.compose_refusal(404, "model_not_found", "No such model."))
@@ -143,7 +150,9 @@ class Connection:
         piece = self._pieces[self._next]
         if self._next < self._contents:
             self._counters.events += 1
-            self._due_seconds += self._period_seconds
+            if self._period_seconds:
+                self._due_seconds += self._period_seconds
+                piece = answers.stamp(piece)
         self._next += 1
         if self._next == len(self._pieces):
             # Before it is sent: who has the end of an answer may ask again at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _CALL_LIMIT_SECONDS: Final = 60.0
 _CHANNELS: Final = 8
 _UnaryCall: TypeAlias = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 _StreamCall: TypeAlias = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+_SENT: Final = re.compile(rb'"content":"([0-9]{19}) "')
 _SERVICE: Final = "/trunkline.inference.v1.InferenceService"
 
 
@@ -30,9 +32,11 @@ class DirectRoute(msgspec.Struct, frozen=True, tag_field="kind", tag="direct"):
 
     Attributes:
         address: the stand-in's, `host:port`.
+        refusing: a model that is asked before the one that is meant, and refuses; empty: none.
     """
 
     address: str
+    refusing: str = ""
 
 
 class GatewayRoute(msgspec.Struct, frozen=True, tag_field="kind", tag="gateway"):
@@ -41,10 +45,14 @@ class GatewayRoute(msgspec.Struct, frozen=True, tag_field="kind", tag="gateway")
     Attributes:
         address: the gateway's, `host:port`.
         token_file: holds the access token, which is never an argument; empty: none is sent.
+        durable: ask for runs that survive their process, else for those that do not.
+        refusing: a model before the one that is meant, which refuses; empty: none.
     """
 
     address: str
     token_file: str = ""
+    durable: bool = False
+    refusing: str = ""
 
 
 Route: TypeAlias = DirectRoute | GatewayRoute
@@ -78,6 +86,10 @@ class Target(Protocol):
         """Decode what streams said."""
         ...
 
+    def read_times(self, message: bytes) -> list[int]:
+        """Return when the paced events of a message were sent, by the monotonic clock's ns."""
+        ...
+
     async def time_first_content(self, model: str) -> int:
         """Return the nanoseconds from asking for a stream to its first content; read its rest."""
         ...
@@ -98,6 +110,7 @@ class _Direct:
     def __init__(self, route: DirectRoute) -> None:
         host, _, port = route.address.rpartition(":")
         self._origin = (host, int(port))
+        self._refusing = route.refusing
         self._client = DirectClient()
 
     async def chat(self, model: str) -> int:
@@ -117,8 +130,14 @@ class _Direct:
         words = sum(message.count(b'"content":') for message in messages)
         return Reading(words=words, messages=len(messages))
 
+    def read_times(self, message: bytes) -> list[int]:
+        return [int(word) for word in _SENT.findall(message)]
+
     async def time_first_content(self, model: str) -> int:
         start, first = time.perf_counter_ns(), 0
+        if self._refusing:
+            async for _ in self._post(self._refusing, stream=True):
+                pass
         async for piece in self.stream(model):
             if not first and b'"content":' in piece:
                 first = time.perf_counter_ns()
@@ -159,6 +178,7 @@ class _Gateway:
         self._streams: Iterator[_StreamCall] = cycle(
             [c.unary_stream(f"{_SERVICE}/StreamChat") for c in self._channels]
         )
+        self._route = route
         self._metadata: tuple[tuple[str, str], ...] = ()
         if route.token_file:
             token = Path(route.token_file).read_text().strip()
@@ -166,14 +186,14 @@ class _Gateway:
 
     async def chat(self, model: str) -> int:
         answer = await next(self._chats)(
-            _ask(model), metadata=self._metadata, timeout=_CALL_LIMIT_SECONDS
+            self._ask(model), metadata=self._metadata, timeout=_CALL_LIMIT_SECONDS
         )
         message = chat_pb2.ChatResponse.FromString(answer).completed.message
         return sum(part.text.count(" ") for part in message.content)
 
     def stream(self, model: str) -> AsyncIterator[bytes]:
         call = next(self._streams)(
-            _ask(model), metadata=self._metadata, timeout=_CALL_LIMIT_SECONDS
+            self._ask(model), metadata=self._metadata, timeout=_CALL_LIMIT_SECONDS
         )
         messages: AsyncIterator[bytes] = call.__aiter__()
         return messages
@@ -182,6 +202,11 @@ class _Gateway:
         events = [event_pb2.ChatEvent.FromString(message) for message in messages]
         texts = [event.text_delta.text for event in events if event.HasField("text_delta")]
         return Reading(words=sum(text.count(" ") for text in texts), messages=len(texts))
+
+    def read_times(self, message: bytes) -> list[int]:
+        return [
+            int(word) for word in event_pb2.ChatEvent.FromString(message).text_delta.text.split()
+        ]
 
     async def time_first_content(self, model: str) -> int:
         start, first = time.perf_counter_ns(), 0
@@ -194,13 +219,16 @@ class _Gateway:
         for channel in self._channels:
             await channel.close()
 
-
-def _ask(model: str) -> bytes:
-    part = message_pb2.Part(text=_PROMPT)
-    message = message_pb2.Message(role=message_pb2.ROLE_USER, content=[part])
-    request = chat_pb2.ChatRequest(
-        model=f"{PROVIDER}/{model}",
-        messages=[message],
-        durability=chat_pb2.DURABILITY_MEMORY,
-    )
-    return request.SerializeToString()
+    def _ask(self, model: str) -> bytes:
+        route = self._route
+        part = message_pb2.Part(text=_PROMPT)
+        message = message_pb2.Message(role=message_pb2.ROLE_USER, content=[part])
+        durability = chat_pb2.DURABILITY_DURABLE if route.durable else chat_pb2.DURABILITY_MEMORY
+        first, *others = [route.refusing, model] if route.refusing else [model]
+        request = chat_pb2.ChatRequest(
+            model=f"{PROVIDER}/{first}",
+            fallbacks=[f"{PROVIDER}/{other}" for other in others],
+            messages=[message],
+            durability=durability,
+        )
+        return request.SerializeToString()

@@ -8,8 +8,11 @@ import pytest
 
 from bench.figures import (
     BURST,
+    CONTINUED,
     DECODINGS,
+    FALLBACK,
     FIRST_CONTENT,
+    JOURNALLED,
     MEMORY,
     SERVING_FRESH,
     UNARY,
@@ -69,6 +72,50 @@ def test_time_to_first_content_is_judged_by_what_is_added() -> None:
     assert _judge(samples, FIRST_CONTENT, Way.FLEET).ratio == 1.25
 
 
+def test_what_is_added_is_judged_by_the_difference() -> None:
+    """A fallback may add 2 ms to what it takes by hand, whatever the ratio of the two is."""
+    samples = Samples()
+    samples.add(FALLBACK, Way.DIRECT, 200)
+    samples.add(FALLBACK, Way.GATEWAY, 2_200)
+    verdict = _judge(samples, FALLBACK)
+    assert (verdict.ratio, verdict.added, verdict.passed) == (None, 2_000, True)
+    samples.add(FALLBACK, Way.GATEWAY, 2_300, 2_300)
+    verdict = _judge(samples, FALLBACK)
+    assert (verdict.added, verdict.passed) == (2_100, False)
+    assert format_tables([verdict], samples).splitlines()[1].split()[-4:] == [
+        "+2100",
+        "+2000",
+        "µs",
+        "FAIL",
+    ]
+
+
+def test_each_durable_journal_is_judged_for_itself() -> None:
+    """SQLite and Redis have rows of their own beside MEMORY, and one may fail alone."""
+    samples = Samples()
+    samples.add(JOURNALLED, Way.MEMORY, 100)
+    samples.add(JOURNALLED, Way.SQLITE, 131)
+    samples.add(JOURNALLED, Way.REDIS, 130)
+    samples.add(CONTINUED, Way.SQLITE, 7)
+    samples.add(CONTINUED, Way.REDIS, 7.1)
+    verdicts = [
+        _judge(samples, figure, way)
+        for figure in (JOURNALLED, CONTINUED)
+        for way in (Way.SQLITE, Way.REDIS)
+    ]
+    assert [verdict.passed for verdict in verdicts] == [False, True, True, False]
+    table = format_tables(verdicts, samples).splitlines()
+    assert [line.split()[-1] for line in table] == [
+        "limit",
+        "FAIL",
+        "PASS",
+        "limit",
+        "PASS",
+        "FAIL",
+    ]
+    assert ["SQLite" in table[0], "Redis" in table[3]] == [True, True]
+
+
 def test_a_figure_without_the_gateway_is_not_passed() -> None:
     """What was not measured neither passes nor fails, in the table as in the line of JSON."""
     samples = Samples()
@@ -106,6 +153,7 @@ def test_every_comparison_is_told() -> None:
         "way": "d",
         "base": "c",
         "ratio": 1.4,
+        "added": None,
         "limit": 1.3,
         "verdict": "FAIL",
     }
@@ -136,6 +184,11 @@ def test_a_plan_holds_what_it_measures() -> None:
     assert not relay_only.holds(SERVING_FRESH, _bound(SERVING_FRESH, Way.GATEWAY))
     decoding = Plan.quick(frozenset({Part.DECODING}), gateway=True)
     assert not decoding.deployed
+    durable = Plan.quick(frozenset({Part.DURABLE}), gateway=True)
+    assert durable.deployed
+    assert not durable.relayed
+    assert durable.holds(JOURNALLED, _bound(JOURNALLED, Way.REDIS))
+    assert not relay_only.holds(JOURNALLED, _bound(JOURNALLED, Way.REDIS))
     assert not decoding.holds(BURST, _bound(BURST, Way.GATEWAY))
     assert decoding.holds(DECODINGS["openai"], _bound(DECODINGS["openai"], Way.ADAPTER))
 

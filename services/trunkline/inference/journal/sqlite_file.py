@@ -42,8 +42,6 @@ _SCHEMAS: Final = (
         takeovers INTEGER NOT NULL,
         version INTEGER NOT NULL,
         state INTEGER NOT NULL,
-        last_sequence INTEGER NOT NULL,
-        segments INTEGER NOT NULL,
         read_ns INTEGER NOT NULL,
         ended_ns INTEGER NOT NULL,
         expires_ns INTEGER NOT NULL,
@@ -56,6 +54,12 @@ _SCHEMAS: Final = (
     CREATE INDEX run_live ON run (process_id) WHERE ended_ns = 0;
     CREATE INDEX run_unledgered ON run (ended_ns) WHERE ended_ns > 0 AND is_ledgered = 0;
     CREATE INDEX run_expired ON run (expires_ns) WHERE is_ledgered = 1;
+    -- Apart from `run`, since each event changes it: a thousand of these lie on a few pages.
+    CREATE TABLE progress (
+        run INTEGER PRIMARY KEY,
+        last_sequence INTEGER NOT NULL,
+        segments INTEGER NOT NULL
+    );
     CREATE TABLE segment (
         run INTEGER NOT NULL,
         reach INTEGER NOT NULL,
@@ -161,8 +165,10 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
     Returns:
         Whether it was done; a reader or another process may be in the way.
     """
-    # Most of it beside the writers, and only the rest while they wait.
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    # Most of it beside the writers, then what they wrote meanwhile, and only the rest while they
+    # wait.
+    for _ in range(2):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 

@@ -17,7 +17,8 @@ ALIVE: Final = "(p.until_ns > :now AND p.until_ns <= :now + 2 * p.lease_ns)"
 _RECORD: Final = f"""
     SELECT r.run_id, r.principal, r.on_behalf_of, r.target, r.created_ns, r.wrapped_key,
         r.terms, r.grace_s, r.continues, r.retention_s, r.request_digest, r.process_id,
-        r.epoch, r.takeovers, r.version, r.state, r.last_sequence, r.ended_ns, r.status,
+        r.epoch, r.takeovers, r.version, r.state,
+        (SELECT g.last_sequence FROM progress g WHERE g.run = r.id), r.ended_ns, r.status,
         (SELECT coalesce(sum(e.count), 0) FROM reader e JOIN process p USING (process_id)
             WHERE e.run = r.id AND {ALIVE}),
         EXISTS (SELECT 1 FROM process p WHERE p.process_id = r.process_id AND {ALIVE}),
@@ -35,7 +36,10 @@ _ABANDONED: Final = f"""
     WHERE r.ended_ns = 0 AND r.process_id NOT IN (SELECT p.process_id FROM process p WHERE {ALIVE})
     ORDER BY gone_ns, r.run_id LIMIT :limit
 """  # noqa: S608 - constants
-_MARKS: Final = "SELECT run_id, epoch, segments, last_sequence, state, ended_ns FROM run"
+_MARKS: Final = (
+    "SELECT run_id, epoch, segments, last_sequence, state, ended_ns"
+    " FROM run JOIN progress ON progress.run = run.id"
+)
 _ENDED_STATES: Final = (
     run_pb2.RUN_STATE_SUCCEEDED,
     run_pb2.RUN_STATE_FAILED,

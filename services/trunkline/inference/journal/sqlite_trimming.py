@@ -34,7 +34,7 @@ def clear(connection: sqlite3.Connection) -> bool:
     if row is None:
         return False
     run, run_id = row
-    for table in ("segment", "inbox", "reader", "doomed"):
+    for table in ("progress", "segment", "inbox", "reader", "doomed"):
         connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608
     connection.execute("DELETE FROM notice WHERE run_id = ?", (run_id,))
     return True

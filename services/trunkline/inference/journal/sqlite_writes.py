@@ -81,8 +81,6 @@ def create(connection: sqlite3.Connection, now_ns: int, run: NewRun) -> RunRecor
         "takeovers": 0,
         "version": VERSION,
         "state": run_pb2.RUN_STATE_RUNNING,
-        "last_sequence": 0,
-        "segments": 0,
         "read_ns": 0,
         "ended_ns": 0,
         "expires_ns": 0,
@@ -94,6 +92,7 @@ def create(connection: sqlite3.Connection, now_ns: int, run: NewRun) -> RunRecor
         f"INSERT INTO run ({', '.join(values)}) VALUES ({places})",  # noqa: S608 - names above
         values,
     )
+    connection.execute("INSERT INTO progress VALUES (?, 0, 0)", (cursor.lastrowid,))
     if run.has_reader:
         connection.execute(
             "INSERT INTO reader VALUES (?, ?, 1)", (cursor.lastrowid, run.process_id)
@@ -105,7 +104,7 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
     """Write what one commit holds of one run, if its writer still owns it."""
     row = connection.execute(
         "SELECT id, process_id, epoch, state, last_sequence, segments, ended_ns, retention_s,"
-        " read_ns FROM run WHERE run_id = ?",
+        " read_ns FROM run JOIN progress ON run = id WHERE run_id = ?",
         (entry.run_id,),
     ).fetchone()
     if row is None:
@@ -125,28 +124,27 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
     if end is not None and _is_read(connection, now_ns, run, read_ns, end):
         return Appended.READ
     if holds_events:
-        last, state = entry.last, entry.state or state
         if entry.data:
             segments += 1
             # One without events lies before those that follow it.
-            reach = max(entry.first, last)
+            reach = max(entry.first, entry.last)
             connection.execute(
                 "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, reach, segments, epoch, entry.first, last, entry.data),
+                (run, reach, segments, epoch, entry.first, entry.last, entry.data),
             )
-    if end is None:
         connection.execute(
-            "UPDATE run SET last_sequence = ?, segments = ?, state = ? WHERE id = ?",
-            (last, segments, state, run),
+            "UPDATE progress SET last_sequence = ?, segments = ? WHERE run = ?",
+            (entry.last, segments, run),
         )
+        if end is None and entry.state and entry.state != state:
+            connection.execute("UPDATE run SET state = ? WHERE id = ?", (entry.state, run))
+    if end is None:
         return Appended.DONE
     connection.execute(
-        "UPDATE run SET last_sequence = ?, segments = ?, state = ?, status = ?, ended_ns = ?,"
+        "UPDATE run SET state = ?, status = ?, ended_ns = ?,"
         " expires_ns = ?, idempotency_key = CASE ? WHEN 1 THEN x'' ELSE idempotency_key END"
         " WHERE id = ?",
         (
-            last,
-            segments,
             end.state,
             end.status,
             now_ns,
@@ -163,7 +161,8 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
 def compact(connection: sqlite3.Connection, run_id: str, epoch: int, data: bytes) -> None:
     """Replace all segments of an ended run by one."""
     row = connection.execute(
-        "SELECT id, last_sequence FROM run WHERE run_id = ? AND epoch = ? AND ended_ns > 0",
+        "SELECT id, last_sequence FROM run JOIN progress ON run = id"
+        " WHERE run_id = ? AND epoch = ? AND ended_ns > 0",
         (run_id, epoch),
     ).fetchone()
     if row is None:

@@ -1,7 +1,8 @@
 """Store what runs have written: one commit for all that waits.
 
 A commit begins at once when none is on its way, and what comes meanwhile goes with the
-next one: nothing waits for a timer.
+next one. Only where commits come fast, one waits for its turn, since a commit costs as much as
+several events: a thousand streams would else have each event in a commit of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from trunkline.inference.journal.store import (
 )
 
 MAX_APPENDS: Final = 256
+# From one commit's turn to the next one's, and how many turns a pause saves up.
+TURN_S: Final = 0.008
+SAVED_TURNS: Final = 8
 _RETRY_S: Final = 0.2
 
 
@@ -75,6 +79,7 @@ class Writer:
         self._something = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._turn = 0.0
 
     def poke(self, line: Line) -> None:
         """Have a line's unstored records stored."""
@@ -93,8 +98,16 @@ class Writer:
             await self._something.wait()
             self._something.clear()
             while self._dirty:
+                await self._wait_turn()
                 await self._commit()
             self._idle.set()
+
+    async def _wait_turn(self) -> None:
+        """Wait as long as commits would else come too fast."""
+        now = asyncio.get_running_loop().time()
+        self._turn = max(self._turn, now - SAVED_TURNS * TURN_S) + TURN_S
+        if self._turn > now:
+            await asyncio.sleep(self._turn - now)
 
     async def _commit(self) -> None:
         """Store what waits, as far as it fits into one commit."""
