@@ -42,6 +42,10 @@ _LIMIT_S = 10.0
 _PRINCIPALS = itertools.count(1)
 
 
+# What tests set of every deployment; they fail on purpose more often than providers do.
+TESTED_WITH: dict[str, object] = {"os_keyring": "never", "retry_budget": 1_000}
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An access token that holds.
@@ -143,9 +147,7 @@ class Deployment:
             "data_dir": self.root / "data",
             "config_dir": self.root / "config",
             "listen": "127.0.0.1:0",
-            "os_keyring": "never",
-            # Tests fail on purpose more often than providers do.
-            "retry_budget": 1_000,
+            **TESTED_WITH,
             **self._settings,
         }
         return Source(environment={}, file={}, file_path=None, overrides=overrides)

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
-from support.deployment import Deployment, Stubs
+from support.deployment import TESTED_WITH, Deployment, Stubs
 from support.ports import free_ports
 from support.postgres import PostgresServer
 from support.process import environment, run
@@ -191,7 +191,7 @@ class Fleet(Deployment):
         internal = dict(zip(SERVICES, free[len(SERVICES) :], strict=True))
         shared: dict[str, str] = {
             f"TRUNKLINE_{name.upper()}": str(value)
-            for name, value in {"os_keyring": "never", **self._settings}.items()
+            for name, value in {**TESTED_WITH, **self._settings}.items()
         }
         shared["TRUNKLINE_CONFIG_DIR"] = str(self.root / "config")
         url = ""

@@ -8,7 +8,7 @@ import json
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from support.ports import free_ports
 from support.process import environment
 from support.redis import PASSWORD_IN_URL, RedisServer
 from trunkline.sandbox.models import list_names
+from trunkline.sandbox.sightings import Sighting
 
 HUB = ("credential", "catalog")
 _START_LIMIT_S = 40.0
@@ -107,6 +108,7 @@ class Replicas(Deployment):
     Attributes:
         pair: the processes of inference.
         redis: the server; None: the journal is a file.
+        lease_s: as given.
     """
 
     def __init__(
@@ -119,11 +121,17 @@ class Replicas(Deployment):
     ) -> None:
         super().__init__(models=models, time_scale=1.0)
         self.redis = RedisServer() if on_redis else None
+        self.lease_s = lease_s
         self._inference = {"run_lease_s": lease_s, "retry_budget": 1000, **(settings or {})}
         self._stack = contextlib.ExitStack()
         self._hub: Process
         self.health_process: Process
         self.pair: tuple[Process, Process]
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """All of them."""
+        return (*self.pair, self.health_process, self._hub)
 
     @property
     def journal_file(self) -> Path:
@@ -140,8 +148,7 @@ class Replicas(Deployment):
             self._make(number, port) for number, port in enumerate(ports)
         )
         self.pair = first, second
-        every = (self._hub, self.health_process, first, second)
-        await asyncio.gather(*(each.start() for each in every))
+        await asyncio.gather(*(each.start() for each in self.processes))
         channels = {name: self._hub.channel() for name in HUB}
         channels |= {"health": self.health_process.channel(), "inference": first.channel()}
         self._stubs = FleetStubs(channels)
@@ -163,6 +170,30 @@ class Replicas(Deployment):
                 yield
             finally:
                 lock.execute("ROLLBACK")
+
+    @contextlib.asynccontextmanager
+    async def channels(self) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
+        """Connect to the first and to the second process of inference."""
+        first, second = (each.channel() for each in self.pair)
+        try:
+            yield first, second
+        finally:
+            await first.close()
+            await second.close()
+
+    async def restore(self) -> None:
+        """Have every process alive again, and forget what the sandbox was asked."""
+        for each in self.processes:
+            assert each.process is not None
+            if each.process.returncode is None:
+                each.send(signal.SIGCONT)
+            else:
+                await each.start()
+        self.sandbox.seen.clear()
+
+    def asked(self, words: str) -> list[Sighting]:
+        """Return what the sandbox was asked with some words in it."""
+        return [each for each in self.sandbox.seen if words.encode() in each.raw_body]
 
     async def connect(self, *args: object, **kwargs: object) -> None:
         """Connect a provider, and wait until both processes can ask it."""
@@ -187,8 +218,7 @@ class Replicas(Deployment):
             await self._stubs.close()
             del self._stubs
         if hasattr(self, "pair"):
-            every = (*self.pair, self.health_process, self._hub)
-            await asyncio.gather(*(each.end(signal.SIGKILL) for each in every))
+            await asyncio.gather(*(each.end(signal.SIGKILL) for each in self.processes))
 
     async def close(self) -> None:
         """Stop everything, and remove the directories."""

@@ -194,9 +194,10 @@ class Pursuit:
         """
         run = self._run
         attempt = died.asking.attempt
-        died.failure.mid_stream = attempt.first_token is not None
         attempt.drafts.abort_open_calls()
         self._append(died.asking, last=True)
+        # Known now: the last words may have come with what broke them off.
+        died.failure.mid_stream = attempt.first_token is not None
         course = judge(run.progress.fold.delivered(), run.question.continuation)
         asking, pause_s = None, 0.0
         if course is Course.GO_ON:
