@@ -7,47 +7,43 @@ import signal
 
 import pytest
 
+from chaos.conftest import QUICK, TEXT
 from support.chats import ask
 from support.readers import Reader, check_history
 from support.replicas import Replicas
-from trunkline.sandbox.scripts import OK_TEXT
 
-MODEL = "tokens-50-per-second"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 _LIMIT_S = 20.0
 
 
-@pytest.mark.parametrize("on_redis", [False, True], ids=["sqlite", "redis"])
-async def test_an_owner_that_stood_still_shows_what_others_made_of_its_run(on_redis: bool) -> None:
+async def test_an_owner_that_stood_still_shows_what_others_made_of_its_run(fleet: Replicas) -> None:
     """A reader stays at a frozen process, another takes the run to its end: it gets all of it."""
-    async with Replicas(on_redis=on_redis, models=(MODEL,)) as fleet:
-        other, owner = fleet.pair
-        near = Reader((owner.channel(),), fleet.admin)
-        far = Reader((other.channel(),), fleet.admin)
-        begun = asyncio.create_task(near.begin(ask(f"sandbox/{MODEL}", idempotency_key="once")))
-        async with asyncio.timeout(_LIMIT_S):
-            await near.reach(20)
-            followed = asyncio.create_task(far.follow(near.run_id))
-            await far.reach(20)
-            owner.send(signal.SIGSTOP)
-            await followed
-            owner.send(signal.SIGCONT)
-            await begun
-        check_history([far, near], OK_TEXT)
+    request = ask(f"sandbox/{QUICK}", idempotency_key="stood-still")
+    async with fleet.channels() as (other, owner), asyncio.timeout(_LIMIT_S):
+        near, far = Reader((owner,), fleet.admin), Reader((other,), fleet.admin)
+        begun = asyncio.create_task(near.begin(request))
+        await near.reach(20)
+        followed = asyncio.create_task(far.follow(near.run_id))
+        await far.reach(20)
+        fleet.pair[1].send(signal.SIGSTOP)
+        await followed
+        fleet.pair[1].send(signal.SIGCONT)
+        await begun
+    check_history([far, near], TEXT)
 
 
-@pytest.mark.parametrize("on_redis", [False, True], ids=["sqlite", "redis"])
-async def test_an_end_that_cannot_be_stored_is_no_end(on_redis: bool) -> None:
+async def test_an_end_that_cannot_be_stored_is_no_end(fleet: Replicas) -> None:
     """The answer ends while the journal is away: its reader is sent on, and comes to the end."""
-    async with Replicas(on_redis=on_redis, models=(MODEL,)) as fleet:
-        _, owner = fleet.pair
-        reader = Reader((owner.channel(),), fleet.admin)
-        begun = asyncio.create_task(reader.begin(ask(f"sandbox/{MODEL}", idempotency_key="once")))
-        async with asyncio.timeout(_LIMIT_S):
-            await reader.reach(45)
-            with fleet.journal_away():
-                while not reader.parted:
-                    assert not begun.done()
-                    await asyncio.sleep(0.02)
-            await begun
-        assert {failure.reason for failure in reader.parted} == {"JOURNAL_UNAVAILABLE"}
-        check_history([reader], OK_TEXT)
+    request = ask(f"sandbox/{QUICK}", idempotency_key="not-stored")
+    async with fleet.channels() as (_, owner), asyncio.timeout(_LIMIT_S):
+        reader = Reader((owner,), fleet.admin)
+        begun = asyncio.create_task(reader.begin(request))
+        await reader.reach(45)
+        with fleet.journal_away():
+            while not reader.parted:
+                assert not begun.done()
+                await asyncio.sleep(0.02)
+        await begun
+    assert {failure.reason for failure in reader.parted} == {"JOURNAL_UNAVAILABLE"}
+    check_history([reader], TEXT)

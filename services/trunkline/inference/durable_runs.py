@@ -304,6 +304,8 @@ class DurableRuns:
         try:
             await asyncio.sleep(random.random() * _JITTER_S)  # noqa: S311 - not a secret
             await self.ownership.claim(run)
+        except SealBroken as broken:
+            self._mirrors.part(run, damaged(run.id, broken))
         finally:
             self._claiming.discard(run.id)
 

@@ -107,14 +107,17 @@ class Openings:
             data = seal.open(TERMS, 0, 0, 0, record.terms)
         except SealBroken as broken:
             raise damaged(record.run_id, broken) from None
-        terms = read_terms(
-            data,
-            record.owner,
-            record.target,
-            record.grace_s,
-            record.retention_s,
-            continues=record.continues,
-        )
+        try:
+            terms = read_terms(
+                data,
+                record.owner,
+                record.target,
+                record.grace_s,
+                record.retention_s,
+                continues=record.continues,
+            )
+        except ValueError as error:
+            raise damaged(record.run_id, error) from None
         run = self._make(
             terms,
             record.created_ns,
@@ -153,7 +156,7 @@ class Openings:
         return run
 
 
-def damaged(run_id: str, broken: SealBroken) -> DataLoss:
+def damaged(run_id: str, broken: Exception) -> DataLoss:
     """Log that a run cannot be opened, and return the error for it."""
     log.error("run_cannot_be_opened", run_id=run_id, reason=str(broken))
     return DataLoss(

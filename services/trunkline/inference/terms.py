@@ -77,8 +77,13 @@ class Terms:
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """Terms as they lie in the store, but for what the run's record has itself."""
+    """Terms as they lie in the store, but for what the run's record has itself.
 
+    Whose it is stands in both, so that a record that was given another owner does not open.
+    """
+
+    principal: str
+    on_behalf_of: str
     request: bytes
     role: int
     token_id: str
@@ -96,6 +101,8 @@ def write_terms(terms: Terms) -> bytes:
     caller = terms.caller
     return msgspec.msgpack.encode(
         _Stored(
+            terms.owner.principal,
+            terms.owner.on_behalf_of,
             terms.request.SerializeToString(),
             caller.role,
             caller.token_id,
@@ -116,9 +123,11 @@ def read_terms(
     """Return terms as they were sealed, with what the run's record has.
 
     Raises:
-        ValueError: the data are none of ours.
+        ValueError: the data are none of ours, or of another owner.
     """
     stored = msgspec.msgpack.decode(data, type=_Stored)
+    if (stored.principal, stored.on_behalf_of) != (owner.principal, owner.on_behalf_of):
+        raise ValueError("the run is another's")
     role: Any = stored.role
     return Terms(
         owner=owner,
