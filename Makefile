@@ -30,10 +30,10 @@ up: $(VENV)/.installed ## Set up and run all four services on 127.0.0.1:50051
 	@$(BIN)/trunkline up
 
 test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-full: $(VENV)/.development tools ## Run every matrix whole, at most 30 minutes
-	TRUNKLINE_TEST_FULL=1 $(BIN)/python -m pytest -n 3 --dist worksteal
+	TRUNKLINE_TEST_FULL=1 $(BIN)/python -m pytest -n 4 --dist worksteal
 
 check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
 	$(BIN)/ruff format --check .

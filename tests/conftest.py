@@ -19,16 +19,16 @@ from support import matrix
 from support.canary import ArgumentWatch, find_leaks, holds_canary
 
 # Tests that take their time, and how many cases of a table all of them run at least.
-_SLOW = ("tests/integration/", "tests/sandbox/")
-_FEW = 4
+_SLOW = ("tests/chaos/", "tests/client/", "tests/integration/", "tests/sandbox/")
+_FEW = 2
 
 
 def pytest_configure() -> None:
     """Choose the seed of the samples, before workers start and tests are collected."""
     matrix.choose_seed()
     # How long an example takes says more about the machine than about the code.
-    settings.register_profile("sampled", max_examples=30, deadline=None)
-    settings.register_profile("whole", max_examples=300, deadline=None)
+    settings.register_profile("sampled", max_examples=15, deadline=None)
+    settings.register_profile("whole", max_examples=150, deadline=None)
     settings.load_profile("whole" if matrix.is_full() else "sampled")
 
 
@@ -40,7 +40,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out two of three cases of each longer table, where tests take their time."""
+    """Leave out five of six cases of each longer table, where tests take their time."""
     if matrix.is_full() or config.args != config.getini("testpaths"):
         return
     tables: defaultdict[str, list[str]] = defaultdict(list)
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tables[item.nodeid.partition("[")[0]].append(item.nodeid)
     chosen: set[str] = set()
     for name, cases in tables.items():
-        most = max(_FEW, len(cases) // 3)
+        most = max(_FEW, len(cases) // 6)
         # By name: a worker may have them in another order, and must choose the same.
         chosen.update(matrix.cells(name, sorted(cases), sample=most))
     gone = [each for each in items if each.nodeid.startswith(_SLOW) and each.nodeid not in chosen]

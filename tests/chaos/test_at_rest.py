@@ -51,7 +51,6 @@ async def test_nothing_that_was_said_lies_anywhere(fleet: Replicas) -> None:
             # One that goes on, one that waits for more, and two that have ended.
             runs = [_id_of(going), talk.run_id, ended.run_id, answer.run_id]
             _search(fleet, stored, runs)
-            await talk.end()
             await talk.rest()
         _search(fleet, stored, runs)
 

@@ -65,7 +65,7 @@ QUICK = [Kind(on_redis, 1.0, 40 if matrix.is_full() else 10) for on_redis in (Fa
 # As it is published, and only where all run: each fault takes its time.
 PUBLISHED = [Kind(on_redis, 5.0, 1) for on_redis in (False, True)]
 CELLS = [
-    *matrix.cells("kill-it", product(QUICK, Fault), sample=2),
+    *matrix.cells("kill-it", product(QUICK, Fault), sample=1),
     *(product(PUBLISHED, Fault) if matrix.is_full() else ()),
 ]
 KINDS = [kind for kind in (*QUICK, *PUBLISHED) if any(kind == each for each, _ in CELLS)]

@@ -44,7 +44,7 @@ async def test_a_chat_falls_back_from_start_to_end(tmp_path: Path) -> None:
             env=up.client,
         )
         events = await run(
-            *("chat", "--model", "sandbox/cut-after-40", "--fallback", "sandbox/ok"),
+            *("chat", "--model", "sandbox/end-after-40", "--fallback", "sandbox/ok"),
             *("--memory", "--json", "Hello"),
             env=up.client,
         )
