@@ -19,7 +19,14 @@ from support import matrix
 from support.canary import ArgumentWatch, find_leaks, holds_canary
 
 # Tests that take their time, and how many cases of a table all of them run at least.
-_SLOW = ("tests/chaos/", "tests/client/", "tests/integration/", "tests/sandbox/")
+_SLOW = (
+    "tests/chaos/",
+    "tests/client/",
+    "tests/integration/",
+    "tests/sandbox/",
+    "tests/unit/inference/",
+    "tests/unit/kernel/",
+)
 _FEW = 2
 
 
@@ -40,7 +47,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out five of six cases of each longer table, where tests take their time."""
+    """Leave out five of six cases of each longer table, where there are many."""
     if matrix.is_full() or config.args != config.getini("testpaths"):
         return
     tables: defaultdict[str, list[str]] = defaultdict(list)

@@ -36,7 +36,7 @@ async def take(face: str, model: str) -> tuple[list[bytes], End]:
     return split_frames(reply.headers["content-type"], reply.body), reply.end
 
 
-@pytest.mark.parametrize(("face", "script", "how"), matrix.cells(_MATRIX, _CELLS, sample=20))
+@pytest.mark.parametrize(("face", "script", "how"), matrix.cells(_MATRIX, _CELLS, sample=8))
 async def test_a_stream_breaks_at_every_frame(face: str, script: str, how: str) -> None:
     """The client gets the frames before the break, what the break puts in, and its end."""
     healthy, _ = await take(face, script)

@@ -19,7 +19,7 @@ from support.fleet import SERVICES, Fleet, Shape, make_fleet
 CELLS = matrix.cells(
     "kills",
     product((Shape.FOUR, Shape.FOUR_SECURE), SERVICES, (signal.SIGTERM, signal.SIGKILL)),
-    sample=2,
+    sample=1,
 )
 SLOW = "tokens-20-per-second"
 

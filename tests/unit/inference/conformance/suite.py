@@ -26,7 +26,7 @@ HELLO = json_format.ParseDict(
 )
 
 _SMALL = 3000
-_SAMPLED_CUTS = 40
+_SAMPLED_CUTS = 13
 
 MINTED = "minted"
 """Stands for a call id that the service made up."""
