@@ -139,7 +139,7 @@ class RedisJournal:
 
     async def open(self) -> RunStore:
         """Return a store over it, as another process would open one."""
-        store = RedisStore(self.server.url, prefix=self.prefix)
+        store = RedisStore(self.server.url, prefix=self.prefix, wait_s=5.0)
         await store.open()
         self._opened.push_async_callback(store.close)
         return store
