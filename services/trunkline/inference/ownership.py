@@ -110,7 +110,7 @@ class Ownership:
             epoch,
             journal,
             archive.seal,
-            on_refused=lambda _: self._background.spawn(self.look_again(run)),
+            on_refused=lambda: self._background.spawn(self.look_again(run)),
             on_ended=lambda: self._note_ended(run),
         )
         self._lines[run.id] = line

@@ -9,9 +9,7 @@ from trunkline.inference.asking import Asking
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.continuation import carry_on
 from trunkline.inference.drafts import Drafts
-from trunkline.inference.endings import (
-    would_lose,
-)
+from trunkline.inference.endings import would_lose
 from trunkline.inference.means import Means
 from trunkline.inference.plan import Plan
 from trunkline.inference.run import Run

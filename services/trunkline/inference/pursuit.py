@@ -9,10 +9,7 @@ from trunkline.inference.aftermath import Aftermath
 from trunkline.inference.asking import Asking
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.continuation import Course, judge
-from trunkline.inference.endings import (
-    broken,
-    not_allowed,
-)
+from trunkline.inference.endings import broken, not_allowed
 from trunkline.inference.means import Means
 from trunkline.inference.plan import Plan
 from trunkline.inference.preparation import Preparation

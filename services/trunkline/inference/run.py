@@ -157,9 +157,8 @@ class Run(Telling):
         """End the run with a whole answer; its message is folded from the events."""
         if not self.is_live:
             return
-        waiting = self.conversation is not None and self.conversation.is_waiting
         answer = self.progress.fold.message()
-        if self.conversation is not None and waiting:
+        if self.conversation is not None and self.conversation.is_waiting:
             # Of a loop that its client ended the answer is the last turn's.
             answer = self.conversation.last_message
         self._keep_answer(answer, completed)
@@ -218,7 +217,7 @@ class Run(Telling):
             self.answer = completed.message
             self.answer_bytes = self.answer.ByteSize()
         self.halt()
-        self._close()
+        self.close()
 
     def part(self, error: TrunklineError) -> None:
         """Carry and follow the run no more, and send its readers elsewhere; it goes on."""
@@ -331,8 +330,10 @@ class Run(Telling):
         return self.to_status(error)
 
     def close(self) -> None:
-        """Let readers see that the run has ended: that is stored now, or need not be."""
-        self._close()
+        """Let no event follow, and tell those who wait: the end is stored, or need not be."""
+        self._stop_timers()
+        self.journal.close()
+        self._on_end(self)
 
     def _keep_answer(self, answer: message_pb2.Message, completed: result_pb2.Completed) -> None:
         """Keep the whole message, inside of the end where it fits."""
@@ -356,7 +357,7 @@ class Run(Telling):
             sealed = self.archive.seal.seal(STATUS, 0, 0, 0, status) if status else b""
             self.journal.conclude(End(state, sealed, frees_key=self.frees_key))
         else:
-            self._close()
+            self.close()
 
     def _frees_key(self) -> bool:
         """Tell whether the idempotency key may be used again: nothing was gained with it."""
@@ -367,12 +368,6 @@ class Run(Telling):
             and self.status.code in _RETRIABLE
             and self.progress.fold.delivered() is None
         )
-
-    def _close(self) -> None:
-        """Let no event follow, and tell those who wait."""
-        self._stop_timers()
-        self.journal.close()
-        self._on_end(self)
 
     def _stop_timers(self) -> None:
         """Let nothing end the run by time."""

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _KEEP_S: Final = 1.0
 _DOOMED_AT_ONCE: Final = 10
+_LOST: Final = (Appended.ENDED, Appended.SUPERSEDED)
 # Writers wait for the disk, some 30 ms, each time the log is emptied. With 5,000 events a second
 # that is about every fourth second, so that fewer than one event in a hundred meet it.
 _MAX_LOG_BYTES: Final = 128 * 1024 * 1024
@@ -139,8 +140,9 @@ class SqliteStore:
         for entry, outcome in zip(appends, outcomes, strict=True):
             if outcome is Appended.DONE and not entry.epoch:
                 self._wakes.look_now()
-            elif outcome is not Appended.DONE or entry.end is not None:
-                self._note_append(entry, outcome)
+            elif outcome in _LOST or (outcome is Appended.DONE and entry.end is not None):
+                # No notices are looked for about a run that is not this process's any more.
+                self._wakes.disown(entry.run_id)
         self._wakes.note(entry.run_id for entry in appends)
         return outcomes
 
@@ -218,14 +220,6 @@ class SqliteStore:
         return await self._write(
             lambda db, now: sqlite_writes.take_turn(db, now, name, process_id, lease_s)
         )
-
-    def _note_append(self, entry: Append, outcome: Appended) -> None:
-        """Look no longer for notices about a run that is not this process's any more."""
-        match outcome:
-            case Appended.DONE | Appended.ENDED | Appended.SUPERSEDED:
-                self._wakes.disown(entry.run_id)
-            case Appended.READ:
-                pass
 
     async def _write(self, body: Callable[[sqlite3.Connection, int], T]) -> T:
         """Run a body in a transaction that writes; it is given the time at which it began."""

@@ -38,7 +38,7 @@ class Line:
         epoch: in which it is owned.
         journal: what is stored.
         seal: seals it.
-        on_refused: is called with why, when the store refuses; the run is not this
+        on_refused: is called when the store refuses; the run is not this
             process's any more, or has ended.
         on_ended: is called when the end is stored.
         is_open: it is owned.
@@ -49,7 +49,7 @@ class Line:
     epoch: int
     journal: DurableJournal
     seal: RunSeal
-    on_refused: Callable[[Appended], None]
+    on_refused: Callable[[], None]
     on_ended: Callable[[], None]
     is_open: bool = True
     is_unsure: bool = False
@@ -158,7 +158,7 @@ class Writer:
                 line.on_ended()
         else:
             line.is_open = False
-            line.on_refused(result)
+            line.on_refused()
 
     async def _look(self, taken: _Taken, result: Appended) -> None:
         """Find out whether what is refused now was stored before, when the answer was lost."""
