@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
+from trunkline.inference.trail import sum_usage
 from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
 
 
@@ -71,6 +72,18 @@ class Progress:
             loss.attempt = attempt.number
         self.losses += noted
         return noted
+
+    def complete(
+        self, finish_reason: result_pb2.FinishReason.ValueType, model: str
+    ) -> result_pb2.Completed:
+        """Return the end of an answer that came so far: who was asked, what it cost and lost."""
+        return result_pb2.Completed(
+            finish_reason=finish_reason,
+            usage=sum_usage(self.attempts),
+            model=model,
+            attempts=self.attempts,
+            losses=self.losses,
+        )
 
     def recall(self, event: event_pb2.ChatEvent) -> None:
         """Take in an event that another process wrote."""

@@ -17,7 +17,6 @@ from trunkline.inference.race import Died, race, speak
 from trunkline.inference.run import Run
 from trunkline.inference.selection import Selection
 from trunkline.inference.takeover import SUPERSEDED
-from trunkline.inference.trail import sum_usage
 from trunkline.inference.v1 import result_pb2
 from trunkline.inference.waits import does_reason
 from trunkline.kernel.clock import to_seconds
@@ -167,21 +166,18 @@ class Pursuit:
             self._means.latencies.note(attempt.candidate.name, spoke_after_s)
         run.end_attempt(attempt, record)
         run.lose(attempt, ending.losses)
+        completed = run.progress.complete(ending.finish_reason, attempt.candidate.name)
+        completed.raw_finish_reason = ending.raw
+        completed.stop_sequence = ending.stop_sequence
+        completed.skipped.extend(self._plan.skipped)
         usage = record.usage
-        return result_pb2.Completed(
-            finish_reason=ending.finish_reason,
-            usage=sum_usage(run.progress.attempts),
-            model=attempt.candidate.name,
-            attempts=run.progress.attempts,
-            losses=run.progress.losses,
-            raw_finish_reason=ending.raw,
-            stop_sequence=ending.stop_sequence,
-            skipped=self._plan.skipped,
-            context_used=usage.input_tokens
+        completed.context_used = (
+            usage.input_tokens
             + usage.cache_read_tokens
             + usage.cache_write_tokens
-            + usage.output_tokens,
+            + usage.output_tokens
         )
+        return completed
 
     async def _recover(self, died: Died) -> Asking | None:
         """Decide what follows a failed attempt; what it said so far is told first.
@@ -219,16 +215,11 @@ class Pursuit:
 
     def _complete_early(self) -> result_pb2.Completed:
         """Return the end of a turn whose provider broke off after whole tool calls."""
-        run = self._run
-        return result_pb2.Completed(
-            finish_reason=result_pb2.FINISH_REASON_TOOL_CALLS,
-            usage=sum_usage(run.progress.attempts),
-            model=run.progress.speaker,
-            attempts=run.progress.attempts,
-            losses=run.progress.losses,
-            skipped=self._plan.skipped,
-            turn_ended_early=True,
-        )
+        progress = self._run.progress
+        completed = progress.complete(result_pb2.FINISH_REASON_TOOL_CALLS, progress.speaker)
+        completed.skipped.extend(self._plan.skipped)
+        completed.turn_ended_early = True
+        return completed
 
     def _hedge_after(self, attempt: Attempt) -> float | None:
         """Return after how many silent seconds a second one is asked beside; None: never."""

@@ -9,7 +9,6 @@ from trunkline.inference.means import Means
 from trunkline.inference.plan import draw_up
 from trunkline.inference.pursuit import Pursuit
 from trunkline.inference.run import Run
-from trunkline.inference.trail import sum_usage
 from trunkline.inference.v1 import result_pb2
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
@@ -82,10 +81,4 @@ class Runner:
 
     def _last_turn(self, run: Run) -> result_pb2.Completed:
         """Return the end of a loop whose client sends no more results."""
-        return result_pb2.Completed(
-            finish_reason=result_pb2.FINISH_REASON_TOOL_CALLS,
-            usage=sum_usage(run.progress.attempts),
-            model=run.progress.speaker,
-            attempts=run.progress.attempts,
-            losses=run.progress.losses,
-        )
+        return run.progress.complete(result_pb2.FINISH_REASON_TOOL_CALLS, run.progress.speaker)
