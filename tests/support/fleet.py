@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +19,7 @@ from support.deployment import TESTED_WITH, Deployment, Stubs
 from support.ports import free_ports
 from support.postgres import PostgresServer
 from support.process import environment, run
+from support.program import Program
 from trunkline.catalog.v1 import catalog_service_pb2_grpc
 from trunkline.credential.v1 import access_pb2_grpc, credential_service_pb2_grpc
 from trunkline.health.v1 import health_service_pb2_grpc
@@ -54,27 +54,18 @@ class Member:
     env: dict[str, str]
     log: Path
     address: str = ""
-    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    process: Program | None = field(default=None, repr=False)
 
     async def start(self) -> None:
         """Start the process, without waiting until it serves."""
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "trunkline",
-                "serve",
-                self.service,
-                "--json",
-                env=environment(self.env),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+            self.process = await Program.start(
+                ["serve", self.service, "--json"], environment(self.env), stderr=log
             )
 
     async def serving(self) -> None:
         """Wait until it serves."""
         assert self.process is not None
-        assert self.process.stdout is not None
         async with asyncio.timeout(_START_LIMIT_S):
             line = await self.process.stdout.readline()
         assert line, self.log.read_text()[-2000:]

@@ -6,10 +6,11 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from support.program import Program, run_to_end
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 30.0
@@ -42,24 +43,10 @@ async def run(
     limit: float = _START_LIMIT_S,
 ) -> Done:
     """Run the command line to its end, at most `limit` seconds."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "trunkline",
-        *arguments,
-        env=environment(env),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    code, out, err = await asyncio.to_thread(
+        run_to_end, arguments, environment(env), stdin=stdin.encode(), limit=limit
     )
-    try:
-        async with asyncio.timeout(limit):
-            out, err = await process.communicate(stdin.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return Done(process.returncode or 0, out.decode(), err.decode())
+    return Done(code, out.decode(), err.decode())
 
 
 @dataclass
@@ -76,7 +63,7 @@ class Up:
     env: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     output: list[str] = field(default_factory=list)
-    process: asyncio.subprocess.Process | None = None
+    process: Program | None = None
 
     @property
     def address(self) -> str:
@@ -104,23 +91,20 @@ class Up:
         """Start, and wait until it has said all it says at first."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "trunkline",
-                "up",
-                "--data-dir",
-                str(self.directory / "data"),
-                "--config-dir",
-                str(self.directory / "config"),
-                "--listen",
-                "127.0.0.1:0",
-                *self.arguments,
-                env=environment(self.env),
-                stdout=asyncio.subprocess.PIPE,
+            self.process = await Program.start(
+                [
+                    "up",
+                    "--data-dir",
+                    str(self.directory / "data"),
+                    "--config-dir",
+                    str(self.directory / "config"),
+                    "--listen",
+                    "127.0.0.1:0",
+                    *self.arguments,
+                ],
+                environment(self.env),
                 stderr=log,
             )
-        assert self.process.stdout is not None
         async with asyncio.timeout(_START_LIMIT_S):
             while not self.output or not self.output[-1].startswith("Connect a real provider"):
                 line = await self.process.stdout.readline()

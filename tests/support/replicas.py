@@ -7,7 +7,6 @@ import contextlib
 import json
 import signal
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from support.deployment import Deployment, eventually
 from support.fleet import FleetStubs
 from support.ports import free_ports
 from support.process import environment
+from support.program import Program
 from support.redis import PASSWORD_IN_URL, RedisServer
 from trunkline.sandbox.models import list_names
 from trunkline.sandbox.sightings import Sighting
@@ -44,7 +44,7 @@ class Process:
     env: dict[str, str] = field(repr=False)
     log: Path
     line: CuttableLine | None = None
-    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    process: Program | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
@@ -60,18 +60,9 @@ class Process:
     async def start(self) -> None:
         """Start it, and wait until it serves."""
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "trunkline",
-                "serve",
-                *self.services,
-                "--json",
-                env=environment(self.env),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+            self.process = await Program.start(
+                ["serve", *self.services, "--json"], environment(self.env), stderr=log
             )
-        assert self.process.stdout is not None
         async with asyncio.timeout(_START_LIMIT_S):
             line = await self.process.stdout.readline()
         assert line, self.log.read_text()[-2000:]

@@ -17,6 +17,8 @@ from typing import Any
 
 from pexpect.fdpexpect import fdspawn  # type: ignore[import-untyped] # it has no types
 
+from support.program import run_to_end
+
 _LIMIT_S = 30
 
 
@@ -146,16 +148,10 @@ class Cli:
             env: variables to set; an empty one is unset.
         """
         content = stdin.encode() if isinstance(stdin, str) else stdin
-        ended = subprocess.run(
-            self.command(*arguments),
-            input=content,
-            capture_output=True,
-            env=self.variables(env),
-            cwd=self.home,
-            timeout=_LIMIT_S,
-            check=False,
+        code, out, err = run_to_end(
+            arguments, self.variables(env), stdin=content, directory=self.home, limit=_LIMIT_S
         )
-        return Result(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+        return Result(code, out.decode(), err.decode())
 
     def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a command whose output is read while it runs."""

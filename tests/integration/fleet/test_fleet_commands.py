@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from support.fleet import Fleet, Shape, make_fleet
 from support.process import Done, run
+from support.service_calls import eventually
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,7 +52,10 @@ async def test_ready_tells_which_processes_serve(fleet: Fleet) -> None:
 
 async def test_doctor_finds_nothing_wrong(fleet: Fleet) -> None:
     """Every address, clock, certificate, database, view and provider is looked at."""
-    done = await type_in(fleet, "doctor")
+    # A provider that was just connected is asked within moments.
+    done = await eventually(
+        lambda: type_in(fleet, "doctor"), lambda done: "sandbox answers." in done.out
+    )
     assert done.code == 0, done.out + done.err
     assert "WRONG" not in done.out
     for line in (

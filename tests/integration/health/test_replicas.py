@@ -29,6 +29,8 @@ from trunkline.health.prober import LEASE_S
 from trunkline.health.v1 import health_pb2
 
 _AGAIN_S = 1.5
+# Too short for a probe to be due.
+_MOMENT_S = 0.01
 
 
 class Fleet:
@@ -157,12 +159,16 @@ async def test_traffic_adds_up(fleet: Fleet) -> None:
 
 
 async def test_each_knows_what_the_other_has_seen(fleet: Fleet) -> None:
-    """The latest word holds, and nothing of the others' is lost."""
+    """The latest word holds, and nothing of the others' is lost.
+
+    Words of the same moment have no order, so that the clock goes on between them.
+    """
     key_id = fleet.first.credentials.put("openai")
     other_id = fleet.first.credentials.put("openai", owner="ann")
     fleet.first.inference.answers["openai"] = answered(seconds=4)
     await fleet.first.check("openai")
     await fleet.both(lambda state: state.status == DEGRADED)
+    fleet.first.clock.turn(_MOMENT_S)
     # An answer to a chat does not say that the list is fast again.
     await fleet.second.report(outcome(kind=QUOTA, key=other_id))
     seen = await fleet.both(lambda state: len(state.credentials) == 2)
@@ -172,8 +178,10 @@ async def test_each_knows_what_the_other_has_seen(fleet: Fleet) -> None:
         key_id: 0,
         other_id: QUOTA,
     }
+    fleet.first.clock.turn(_MOMENT_S)
     await fleet.second.report(outcome(kind=SILENT))
     await fleet.both(lambda state: state.status == UNREACHABLE)
+    fleet.first.clock.turn(_MOMENT_S)
     await fleet.first.report(outcome())
     await fleet.both(lambda state: state.status == OK)
     fleet.first.credentials.delete("openai")

@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import ssl
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from support.certificates import make_authority, write, write_service
 from support.process import Up, environment, run
+from support.program import Program
 from support.waiting import eventually
 from trunkline.suite import SERVICES
 
@@ -35,18 +35,22 @@ def root() -> Iterator[Path]:
 @contextlib.asynccontextmanager
 async def serving(
     root: Path, *arguments: str, env: dict[str, str] | None = None
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+) -> AsyncIterator[tuple[Program, str]]:
     """Run `trunkline serve`; give the process and its first line."""
     with (root / LOG).open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "trunkline", "serve", *arguments,
-            "--data-dir", str(root / "data"), "--config-dir", str(root / "config"),
-            env=environment(env),
-            stdout=asyncio.subprocess.PIPE,
+        process = await Program.start(
+            [
+                "serve",
+                *arguments,
+                "--data-dir",
+                str(root / "data"),
+                "--config-dir",
+                str(root / "config"),
+            ],
+            environment(env),
             stderr=log,
-        )  # fmt: skip
+        )
     try:
-        assert process.stdout is not None
         async with asyncio.timeout(_LIMIT_S):
             line = (await process.stdout.readline()).decode()
         assert line, (root / LOG).read_text()
@@ -57,10 +61,9 @@ async def serving(
         await process.wait()
 
 
-async def ended(process: asyncio.subprocess.Process, number: int) -> int:
+async def ended(process: Program, number: int) -> int:
     """Send a signal; return the exit code."""
     process.send_signal(number)
-    assert process.stdout is not None
     async with asyncio.timeout(_LIMIT_S):
         rest = await process.stdout.read()
         code = await process.wait()

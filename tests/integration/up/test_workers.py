@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from support.chats import ask, failure_of, read, run_id_of, stream
 from support.deployment import Deployment, eventually, patiently
 from support.fleet import FleetStubs
 from support.process import Done, environment, run
+from support.program import Program
 from trunkline.inference.v1 import chat_pb2, inference_service_pb2_grpc, run_pb2
 from trunkline.process.v1 import process_pb2, process_pb2_grpc
 
@@ -38,7 +38,7 @@ class Site(Deployment):
         told: its first line.
     """
 
-    parent: asyncio.subprocess.Process
+    parent: Program
     told: dict[str, object]
 
     @property
@@ -60,14 +60,19 @@ class Site(Deployment):
         await super().start(*HUB)
         await self._stubs.close()
         with (self.root / "inference.log").open("ab") as log:
-            self.parent = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "trunkline", "serve", "inference", "--json",
-                "--workers", str(WORKERS), "--listen", "127.0.0.1:0",
-                env=environment(self.variables),
-                stdout=asyncio.subprocess.PIPE,
+            self.parent = await Program.start(
+                [
+                    "serve",
+                    "inference",
+                    "--json",
+                    "--workers",
+                    str(WORKERS),
+                    "--listen",
+                    "127.0.0.1:0",
+                ],
+                environment(self.variables),
                 stderr=log,
-            )  # fmt: skip
-        assert self.parent.stdout is not None
+            )
         async with asyncio.timeout(_LIMIT_S):
             line = await self.parent.stdout.readline()
         assert line, (self.root / "inference.log").read_text()
