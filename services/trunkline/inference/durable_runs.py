@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from trunkline.inference.journal.store import (
 from trunkline.inference.mirrors import Mirrors
 from trunkline.inference.openings import Openings, damaged
 from trunkline.inference.ownership import Ownership
+from trunkline.inference.reader_counts import ReaderCounts
 from trunkline.inference.refusals import cannot_begin, journal_away, not_found, other_request
 from trunkline.inference.run import Run, cancelled
 from trunkline.inference.runs import Runs
@@ -31,6 +33,10 @@ from trunkline.inference.sweep import Sweep
 from trunkline.inference.terms import Owner, Terms
 from trunkline.inference.v1 import message_pb2, run_pb2
 from trunkline.kernel.clock import Clock
+from trunkline.kernel.errors import Unavailable
+from trunkline.kernel.log import get_logger
+
+log = get_logger("trunkline.run")
 
 # So long at most one of several readers waits before it claims what all of them miss.
 _JITTER_S: Final = 0.1
@@ -68,12 +74,14 @@ class DurableRuns:
         self._background = Background()
         self._inbox = Inbox(store)
         self._mirrors = Mirrors(runs, store)
+        self._readers = ReaderCounts(store, lambda: self.ownership.process_id)
         self.openings = Openings(runs, store, keys, clock)
         self.ownership = Ownership(
             runs,
             store,
             self._mirrors,
-            self._inbox,
+            self._readers,
+            self._wake,
             self._background,
             settings.run_lease_s,
             clock,
@@ -88,7 +96,7 @@ class DurableRuns:
         self._brought: Counter[str] = Counter()
         self._something = asyncio.Event()
         self.openings.on_unread = self.ownership.end_unread
-        self.openings.on_readers = self._note_readers
+        self.openings.on_readers = self._readers.note
         store.on_wake(self._wake)
 
     async def start(self, terms: Terms) -> tuple[Run, bool]:
@@ -149,11 +157,14 @@ class DurableRuns:
         """End a run, whoever carries it; one that has ended stays as it is.
 
         Raises:
-            Unavailable: JOURNAL_UNAVAILABLE.
+            Unavailable: JOURNAL_UNAVAILABLE, NOT_SERVING.
         """
         if run.is_owned:
             run.cancel(by, sentence)
             await run.journal.settle()
+            if run.parted is not None:
+                # It could not be stored, and goes on at whoever takes it over.
+                raise run.parted
         elif run.is_live and run.archive is not None:
             status = run.to_status(cancelled(by, sentence))
             state, seal = run_pb2.RUN_STATE_CANCELLED, run.archive.seal
@@ -196,6 +207,7 @@ class DurableRuns:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.ownership.run())
                 group.create_task(self._watch())
+                group.create_task(self._readers.run())
                 group.create_task(self._sweep.run())
         finally:
             await self._background.stop()
@@ -228,7 +240,7 @@ class DurableRuns:
         if run.is_owned or not run.is_live:
             return run
         try:
-            if record.ended_ns or record.is_owned:
+            if record.ended_ns or (record.is_owned and not self.ownership.is_stranded(run, record)):
                 await self._mirrors.follow(run)
             else:
                 await self.ownership.claim(run)
@@ -244,12 +256,18 @@ class DurableRuns:
         self._something.set()
 
     async def _watch(self) -> None:
-        """Look at runs that others wrote, and now and then at all that are followed."""
+        """Look at runs that others wrote, and now and then at all that are followed.
+
+        Nobody writes that a process has died: what it carried is seen by the latter alone.
+        """
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + self._look_s
         while True:
-            try:
-                async with asyncio.timeout(self._look_s):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at):
                     await self._something.wait()
-            except TimeoutError:
+            if loop.time() >= look_at:
+                look_at = loop.time() + self._look_s
                 self._woken.update(self._mirrors.followed)
             self._something.clear()
             woken, self._woken = self._woken, set()
@@ -267,6 +285,9 @@ class DurableRuns:
                 except SealBroken as broken:
                     self.ownership.disconnect(run)
                     self._mirrors.part(run, damaged(run_id, broken))
+                except Exception as error:
+                    # Of one run; the others are looked at.
+                    log.error("run_not_looked_at", run_id=run_id, exc_info=error)
 
     async def _look(self, run: Run) -> None:
         """See what became of a run.
@@ -275,29 +296,34 @@ class DurableRuns:
             JournalUnavailable: the store does not answer.
             SealBroken: what lies there is not what was written.
         """
-        if not run.is_live:
+        if not run.is_live and not self.ownership.epoch_of(run):
             self._mirrors.drop(run)
             return
+        # An end of this process's is none as long as it is not stored.
         record = await self._store.load(run.id)
         if record is None:
             self.ownership.disconnect(run)
             self._mirrors.part(run, not_found(run.id))
         elif run.is_owned:
-            if record.epoch != self.ownership.epoch_of(run) or (
-                record.ended_ns and _is_settled(run)
-            ):
+            if self.ownership.has_lost(run, record) or (record.ended_ns and _is_settled(run)):
                 await self.ownership.look_again(run)
             else:
                 await self._inbox.empty(run)
+        elif self.ownership.is_stranded(run, record) and not record.ended_ns:
+            self._claim_soon(run)
         elif record.ended_ns or record.is_owned:
             await self._mirrors.pull(run)
             if not run.readers and run.is_live and run.id not in self._brought:
                 await self._mirrors.leave(run)
         elif run.readers:
             await self._mirrors.pull(run)
-            if run.id not in self._claiming:
-                self._claiming.add(run.id)
-                self._background.spawn(self._claim(run))
+            self._claim_soon(run)
+
+    def _claim_soon(self, run: Run) -> None:
+        """Claim a run in the background."""
+        if run.id not in self._claiming and not self.ownership.is_released:
+            self._claiming.add(run.id)
+            self._background.spawn(self._claim(run))
 
     async def _claim(self, run: Run) -> None:
         """Claim a run that readers here miss, unless another process was first."""
@@ -306,14 +332,10 @@ class DurableRuns:
             await self.ownership.claim(run)
         except SealBroken as broken:
             self._mirrors.part(run, damaged(run.id, broken))
+        except Unavailable as error:
+            self._mirrors.part(run, error)
         finally:
             self._claiming.discard(run.id)
-
-    def _note_readers(self, run: Run) -> None:
-        """Let the owner of a run know how many read it here."""
-        if run.is_live and not run.is_owned:
-            readers = self._store.set_readers(run.id, self.ownership.process_id, run.readers)
-            self._background.spawn(readers)
 
 
 def _is_settled(run: Run) -> bool:

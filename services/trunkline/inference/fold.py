@@ -57,19 +57,22 @@ class Delivered:
 
 
 class Fold:
-    """The message so far; feed it every event of a run in order."""
+    """The message so far; feed it every event of a run in order.
 
-    __slots__ = ("_blocks", "size")
+    Attributes:
+        size: characters of text that are kept.
+        has_begun: something was said, in this turn or an earlier one, though it be void.
+    """
+
+    __slots__ = ("_blocks", "has_begun", "size")
 
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}
         self.size = 0
+        self.has_begun = False
 
     def feed(self, event: event_pb2.ChatEvent) -> None:
-        """Take the next event.
-
-        `size` follows: the characters of text that are kept.
-        """
+        """Take the next event."""
         sequence = event.sequence
         match event.WhichOneof("kind"):
             case "text_delta":
@@ -152,6 +155,7 @@ class Fold:
         block = self._blocks.get(number)
         if block is None:
             block = self._blocks[number] = _Block(kind, sequence)
+            self.has_begun = True
         elif not block.kind:
             block.kind = kind
         return block

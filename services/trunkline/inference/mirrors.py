@@ -42,6 +42,10 @@ class Mirrors:
         await self._store.follow(run.id)
         await self.pull(run)
 
+    def look_at(self, run: Run) -> None:
+        """Have a run looked at again and again, since it is not known what became of it."""
+        self._followed[run.id] = run
+
     async def pull(self, run: Run) -> None:
         """Take over what the store has of a run that another process carries.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from google.rpc import status_pb2
 
 from trunkline.inference.background import Background
-from trunkline.inference.inbox import Inbox
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.seal import STATUS, RunSeal
 from trunkline.inference.journal.store import (
@@ -24,6 +24,7 @@ from trunkline.inference.journal.store import (
 )
 from trunkline.inference.journal.writer import Line, Writer
 from trunkline.inference.mirrors import Mirrors
+from trunkline.inference.reader_counts import ReaderCounts
 from trunkline.inference.refusals import journal_away, stopping
 from trunkline.inference.run import UNREAD, Run
 from trunkline.inference.runs import Runs
@@ -38,6 +39,8 @@ log = get_logger("trunkline.run")
 
 CLAIMS_AT_ONCE: Final = 16
 _FLUSH_S: Final = 1.0
+# After somebody was found to read a run elsewhere.
+_READ_AGAIN_S: Final = 1.0
 # What is longer stays in pieces: to read it anew would take too long.
 _COMPACTED_BYTES: Final = 1024 * 1024
 # Of a lease: so much without an answer, and nobody knows what others have done.
@@ -51,7 +54,8 @@ class Ownership:
         runs: of this process.
         store: of all processes.
         mirrors: follow what is carried elsewhere.
-        inbox: of tool loops.
+        readers: tells of those that a run has here.
+        wake: has a run looked at soon, and again until the store answers.
         background: for what nobody waits for.
         lease_s: how long a process that says nothing is taken for alive.
         clock: the time.
@@ -60,6 +64,7 @@ class Ownership:
     Attributes:
         process_id: by which this process is known in the store.
         is_cut_off: the store did not answer when it was last asked.
+        is_released: this process stops, and takes no run any more.
         on_ended: is called with each run whose end this process has stored.
     """
 
@@ -68,7 +73,8 @@ class Ownership:
         runs: Runs,
         store: RunStore,
         mirrors: Mirrors,
-        inbox: Inbox,
+        readers: ReaderCounts,
+        wake: Callable[[str], None],
         background: Background,
         lease_s: float,
         clock: Clock,
@@ -77,7 +83,8 @@ class Ownership:
         self._runs = runs
         self._store = store
         self._mirrors = mirrors
-        self._inbox = inbox
+        self._readers = readers
+        self._wake = wake
         self._background = background
         self._lease_s = lease_s
         self._clock = clock
@@ -85,9 +92,12 @@ class Ownership:
         self._writer = Writer(store, self._note_answer)
         self._lines: dict[str, Line] = {}
         self._claims = asyncio.Semaphore(CLAIMS_AT_ONCE)
+        self._claiming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._renewing = asyncio.Lock()
         self._answered_at = clock.monotonic()
         self.process_id = new_id("proc")
         self.is_cut_off = False
+        self.is_released = False
         self.on_ended: Callable[[Run], None] | None = None
 
     @property
@@ -100,6 +110,15 @@ class Ownership:
         line = self._lines.get(run.id)
         return 0 if line is None else line.epoch
 
+    def has_lost(self, run: Run, record: RunRecord | None) -> bool:
+        """Tell whether the store has another opinion of who carries a run than this process."""
+        line = self._lines.get(run.id)
+        return line is None or not line.is_open or record is None or record.epoch != line.epoch
+
+    def is_stranded(self, run: Run, record: RunRecord) -> bool:
+        """Tell whether a run is this process's by the store alone: it did not hear of its claim."""
+        return record.process_id == self.process_id and run.id not in self._lines
+
     def own(self, run: Run, epoch: int) -> None:
         """Carry a run from now on."""
         journal, archive = run.journal, run.archive
@@ -110,7 +129,7 @@ class Ownership:
             epoch,
             journal,
             archive.seal,
-            on_refused=lambda: self._background.spawn(self.look_again(run)),
+            on_refused=lambda: self._wake(run.id),
             on_ended=lambda: self._note_ended(run),
         )
         self._lines[run.id] = line
@@ -121,19 +140,35 @@ class Ownership:
         """Take a run over whose process died, and carry it on; one that lives is followed.
 
         Raises:
-            JournalUnavailable: the store does not answer.
+            JournalUnavailable: the store does not answer. It may have made the run this process's,
+                which is looked at again.
             SealBroken: what lies there is not what was written.
+            Unavailable: NOT_SERVING.
         """
-        async with self._claims:
+        lock = self._claiming.setdefault(run.id, asyncio.Lock())
+        async with lock, self._claims:
             if run.is_owned or not run.is_live:
                 return
-            match await self._store.claim(run.id, self.process_id):
-                case RunRecord() as record:
-                    await self._take_over(run, record)
-                case Refusal.EXHAUSTED:
-                    await self._exhaust(run)
-                case _:
-                    await self._mirrors.follow(run)
+            if self.is_released:
+                raise stopping()
+            try:
+                await self._claim(run)
+            except JournalUnavailable:
+                self._mirrors.look_at(run)
+                raise
+
+    async def _claim(self, run: Run) -> None:
+        """Take a run over; see `claim`."""
+        found = await self._store.load(run.id)
+        # An answer that was lost: it is this process's in that epoch, or was not carried in it.
+        epoch = found.epoch if found is not None and self.is_stranded(run, found) else 0
+        match await self._store.claim(run.id, self.process_id, epoch):
+            case RunRecord() as record:
+                await self._take_over(run, record)
+            case Refusal.EXHAUSTED:
+                await self._exhaust(run)
+            case _:
+                await self._mirrors.follow(run)
 
     async def end_elsewhere(
         self,
@@ -171,7 +206,7 @@ class Ownership:
         if record is not None and record.ended_ns:
             self.disconnect(run)
             await self._mirrors.adopt_end(run, record)
-        elif record is None or record.epoch != self.epoch_of(run):
+        elif self.has_lost(run, record):
             await self._lose(run)
 
     def end_unread(self, run: Run) -> None:
@@ -186,6 +221,7 @@ class Ownership:
 
     async def release(self) -> None:
         """Give all runs free for other processes, and send their readers there."""
+        self.is_released = True
         for run in self._runs.durable():
             if run.is_live and run.is_owned:
                 run.leave()
@@ -195,10 +231,11 @@ class Ownership:
         except TimeoutError:
             log.warning("journal_not_flushed")
         self._part_all(lambda _: stopping())
-        try:
-            await self._store.retire(self.process_id)
-        except JournalUnavailable:
-            log.warning("leases_not_released")
+        async with self._renewing:
+            try:
+                await self._store.retire(self.process_id)
+            except JournalUnavailable:
+                log.warning("leases_not_released")
 
     def disconnect(self, run: Run) -> None:
         """Store nothing of a run any more."""
@@ -213,18 +250,22 @@ class Ownership:
         assert isinstance(journal, DurableJournal)
         await self._mirrors.pull(run)
         recalled = await recall(archive, run.terms)
+        if self.is_released:
+            raise stopping()
         journal.skip_to(record.last_sequence)
         run.is_owned = True
         self.own(run, record.epoch)
+        self._readers.note(run)
         run.supersede(recalled)
         run.take_up(recalled.spent_s(run.created_ns, self._clock.time_ns()))
         log.info("run_taken_over", run_id=run.id, epoch=record.epoch, takeovers=record.takeovers)
         if not self._may_run(run.terms.owner.principal):
             run.cancel("revoked", "The run's principal has no valid token left.")
             return
-        await self._inbox.empty(run)
         self._runs.carry_on(run)
         run.await_reader(run.terms.grace_s)
+        # What lies in its inbox was put there for the process that died.
+        self._wake(run.id)
 
     async def _exhaust(self, run: Run) -> None:
         """End a run whose processes died too often."""
@@ -246,6 +287,7 @@ class Ownership:
         run.disown()
         run.revive()
         log.warning("run_superseded", run_id=run.id)
+        self._readers.note(run)
         await self._mirrors.follow(run)
 
     def _note_ended(self, run: Run) -> None:
@@ -265,7 +307,6 @@ class Ownership:
         if not run.is_live or not run.is_owned or run.readers or not epoch:
             return
         assert run.archive is not None
-        run.cancelled_by = "disconnect"
         status = run.foresee_end("disconnect", UNREAD)
         sealed = run.archive.seal.seal(STATUS, 0, 0, 0, status.SerializeToString())
         end = End(run_pb2.RUN_STATE_CANCELLED, sealed, True, unread_for_s=run.terms.grace_s)
@@ -274,10 +315,9 @@ class Ownership:
         except JournalUnavailable:
             result = Appended.READ
         if result is Appended.READ:
-            run.cancelled_by = ""
-            run.await_reader(min(1.0, run.terms.grace_s))
+            run.await_reader(_READ_AGAIN_S)
         else:
-            await self.look_again(run)
+            self._wake(run.id)
 
     def _note_answer(self) -> None:
         """Note that the store answers."""
@@ -289,7 +329,10 @@ class Ownership:
         while True:
             before = self._answered_at
             try:
-                await self._store.renew(self.process_id, self._lease_s)
+                async with self._renewing:
+                    if self.is_released:
+                        return
+                    await self._store.renew(self.process_id, self._lease_s)
             except JournalUnavailable:
                 self.is_cut_off = True
                 if self._clock.monotonic() - self._answered_at > _PATIENCE * self._lease_s:
@@ -298,14 +341,9 @@ class Ownership:
                 self._note_answer()
                 if self._answered_at - before > _PATIENCE * self._lease_s:
                     # It stood still, or was cut off: others may have taken its runs over.
-                    self._background.spawn(self._look_at_all())
+                    for run_id in self._lines:
+                        self._wake(run_id)
             await asyncio.sleep(self._lease_s / 5)
-
-    async def _look_at_all(self) -> None:
-        """See which of its runs this process still has."""
-        for run in self._runs.durable():
-            if self.epoch_of(run):
-                await self.look_again(run)
 
     def _give_up(self) -> None:
         """Give all runs free, since nothing of them can be stored.

@@ -117,7 +117,8 @@ class Registry:
         """
         if run.is_owned and run.conversation is not None:
             run.conversation.end()
-        elif run.is_durable and run.is_live and run.terms.loop is not None:
+        # Who carries it may be gone before it matters.
+        if run.is_durable and run.is_live and run.terms.loop is not None:
             await self._durable.end_loop(run)
 
     async def newest_first(self, query: RunQuery) -> list[run_pb2.Run]:

@@ -366,7 +366,7 @@ class Run(Telling):
         return (
             self.status is not None
             and self.status.code in _RETRIABLE
-            and self.progress.fold.delivered() is None
+            and not self.progress.fold.has_begun
         )
 
     def _stop_timers(self) -> None:

@@ -43,8 +43,8 @@ class Sweep:
         self._lease_s = lease_s
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
-        while True:
+        """Sweep until cancelled, or until this process takes no run any more."""
+        while not self._ownership.is_released:
             await asyncio.sleep(self._lease_s / 5)
             try:
                 holder = self._ownership.process_id
@@ -60,6 +60,8 @@ class Sweep:
             JournalUnavailable: the store does not answer.
         """
         for record, gone_s in await self._store.abandoned(CLAIMS_AT_ONCE):
+            if self._ownership.is_released:
+                return
             try:
                 if record.continues:
                     await self._bring(record)

@@ -111,9 +111,13 @@ class Writer:
 
     async def _commit(self) -> None:
         """Store what waits, as far as it fits into one commit."""
-        batch = [self._take(line) for line in list(self._dirty)[:MAX_APPENDS]]
-        for taken in batch:
-            del self._dirty[taken.line]
+        waiting = list(self._dirty)[:MAX_APPENDS]
+        for line in waiting:
+            del self._dirty[line]
+        # One that was given up meanwhile has nothing to store.
+        batch = [self._take(line) for line in waiting if line.is_open]
+        if not batch:
+            return
         try:
             results = await self._store.append([taken.append for taken in batch])
         except JournalUnavailable:
