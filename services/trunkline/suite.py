@@ -45,6 +45,10 @@ class Suite:
         source: of the settings.
         names: of the services; all by default.
         clock: the time; None: the machine's.
+
+    Attributes:
+        failed: is set when background work died of a fault: the process serves, and does not
+            do what it says any more.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Suite:
             self._clock,
             max_staleness_s=self.process.max_security_staleness_s,
         )
+        self.failed = asyncio.Event()
         self._public: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -218,4 +223,5 @@ class Suite:
             raise
         except BaseException as error:
             log.error("background_work_failed", exc_info=error)
+            self.failed.set()
             raise

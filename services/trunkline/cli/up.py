@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
+from trunkline.cli.failures import Failure
 from trunkline.cli.first_chat import FirstChat
 from trunkline.cli.workers import Workers
 from trunkline.credential.app import CredentialService
@@ -130,7 +131,7 @@ async def _up(source: Source, *, sandbox: bool, as_json: bool) -> None:
                 connected = None  # the operator took the first token away
             greet = _greet_program if as_json else _greet
             greet(suite, credential, connected)
-            await stop.wait()
+            await _until_stopped(suite, stop)
             sys.stderr.write("Stopping.\n")
         finally:
             if leaving is not None:
@@ -150,7 +151,7 @@ async def _serve(source: Source, names: Sequence[str], *, as_json: bool) -> None
                 _say(json.dumps({"address": suite.address, "services": list(names)}))
             else:
                 _say(f"Trunkline {', '.join(names)} is serving on {suite.address}.")
-            await stop.wait()
+            await _until_stopped(suite, stop)
         finally:
             await suite.stop()
 
@@ -248,6 +249,25 @@ def _greet_program(
             }
         )
     )
+
+
+async def _until_stopped(suite: Suite, stop: asyncio.Event) -> None:
+    """Wait until the process is told to stop.
+
+    Raises:
+        Failure: a part of it died; it must not go on as if it were whole.
+    """
+    waits = [asyncio.create_task(event.wait()) for event in (stop, suite.failed)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    if suite.failed.is_set():
+        raise Failure(
+            "A part of the server failed, and the process ends; the log says what it was.",
+            "This is a fault of ours; please report it with the log, without secrets. Start again.",
+        )
 
 
 def _settle_collector() -> None:

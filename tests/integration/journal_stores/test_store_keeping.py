@@ -101,6 +101,24 @@ async def test_redis_lets_go_of_what_nobody_trims(redis_server: RedisServer) -> 
     await journal.close()
 
 
+async def test_runs_that_were_deleted_on_the_server_stop_nothing(
+    redis_server: RedisServer,
+) -> None:
+    """Whoever looks for abandoned runs, or for those to ledger, gets all the others."""
+    journal = RedisJournal(redis_server)
+    store = await journal.open()
+    lost, left = [await begin(store, "died") for _ in range(2)]
+    lost_end, left_end = [await begin(store, "died") for _ in range(2)]
+    await write(store, ending(lost_end), ending(left_end))
+    await store.retire("died")
+    with redis_server.connect() as client:
+        client.delete(f"{journal.prefix}run:{lost}", f"{journal.prefix}run:{lost_end}")
+    for _ in range(2):
+        assert [found.run_id for found, _ in await store.abandoned(10)] == [left]
+        assert [found.run_id for found in await store.unledgered(10)] == [left_end]
+    await journal.close()
+
+
 async def test_a_server_that_may_throw_runs_away_is_told_of(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -3,8 +3,13 @@ local gone = {}
 for _, process in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'processes', '-inf', now)) do
   local left = lives_until(process)
   for _, id in ipairs(redis.call('SMEMBERS', prefix .. 'owned:' .. process)) do
-    local owned_ms = tonumber(redis.call('HGET', run_key(id), 'owned_ms'))
-    gone[#gone + 1] = { math.max(left, owned_ms), id }
+    -- One that somebody deleted behind our back is nobody's.
+    local owned_ms = tonumber(redis.call('HGET', run_key(id), 'owned_ms') or nil)
+    if owned_ms then
+      gone[#gone + 1] = { math.max(left, owned_ms), id }
+    else
+      redis.call('SREM', prefix .. 'owned:' .. process, id)
+    end
   end
 end
 table.sort(gone, function(one, other)
