@@ -58,18 +58,20 @@ _SCHEMAS: Final = (
     CREATE TABLE progress (
         run INTEGER PRIMARY KEY,
         last_sequence INTEGER NOT NULL,
-        segments INTEGER NOT NULL
+        newest INTEGER NOT NULL
     );
+    -- A log of all runs: what one commit adds lies side by side, and no index names it. Each
+    -- segment names the one before it of its run (0 where there is none). docs/performance.md has
+    -- what that saves.
     CREATE TABLE segment (
-        run INTEGER NOT NULL,
+        id INTEGER PRIMARY KEY,
+        previous INTEGER NOT NULL,
         reach INTEGER NOT NULL,
-        number INTEGER NOT NULL,
         epoch INTEGER NOT NULL,
         first INTEGER NOT NULL,
         last INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        PRIMARY KEY (run, reach, number)
-    ) WITHOUT ROWID;
+        data BLOB NOT NULL
+    );
     CREATE TABLE inbox (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         run INTEGER NOT NULL,

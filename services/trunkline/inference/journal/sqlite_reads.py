@@ -36,8 +36,18 @@ _ABANDONED: Final = f"""
     WHERE r.ended_ns = 0 AND r.process_id NOT IN (SELECT p.process_id FROM process p WHERE {ALIVE})
     ORDER BY gone_ns, r.run_id LIMIT :limit
 """  # noqa: S608 - constants
+# A run's segments, the newest first, back to the first that reaches beyond a sequence.
+_CHAIN: Final = """
+    WITH RECURSIVE chain (id, previous) AS (
+        SELECT id, previous FROM segment WHERE id = :newest AND reach > :after
+        UNION ALL
+        SELECT s.id, s.previous FROM chain JOIN segment s ON s.id = chain.previous
+            WHERE s.reach > :after
+    )
+    SELECT id FROM chain
+"""
 _MARKS: Final = (
-    "SELECT run_id, epoch, segments, last_sequence, state, ended_ns"
+    "SELECT run_id, epoch, newest, last_sequence, state, ended_ns"
     " FROM run JOIN progress ON progress.run = run.id"
 )
 _ENDED_STATES: Final = (
@@ -59,24 +69,42 @@ def find_key(connection: sqlite3.Connection, now_ns: int, key: bytes) -> RunReco
     return _one(connection, where, {"now": now_ns, "key": key})
 
 
+def chain(connection: sqlite3.Connection, newest: int, after: int) -> list[int]:
+    """Return the ids of a run's segments that reach beyond a sequence, in order.
+
+    Args:
+        connection: to the file.
+        newest: the id of the last one; 0: there is none.
+        after: a sequence.
+    """
+    found = connection.execute(_CHAIN, {"newest": newest, "after": after}).fetchall()
+    # Ids grow: those of the other order are sorted in no time.
+    return sorted(row[0] for row in found)
+
+
 def read(connection: sqlite3.Connection, run_id: str, after: int, max_bytes: int) -> list[Segment]:
     """Return the segments that hold events after a sequence, or lie after it, in order."""
-    rows = connection.execute(
-        "SELECT epoch, first, last, data FROM segment"
-        " WHERE run = (SELECT id FROM run WHERE run_id = ?) AND reach > ?"
-        " ORDER BY reach, number",
-        (run_id, after),
-    )
-    segments: list[Segment] = []
-    size = 0
-    for row in rows:
-        segment = Segment(*row)
-        size += len(segment.data)
-        if segments and size > max_bytes:
-            break
-        segments.append(segment)
-    rows.close()
-    return segments
+    # Both questions see the file as it is at one moment.
+    connection.execute("BEGIN")
+    try:
+        row = connection.execute(
+            "SELECT newest FROM progress WHERE run = (SELECT id FROM run WHERE run_id = ?)",
+            (run_id,),
+        ).fetchone()
+        segments: list[Segment] = []
+        size = 0
+        for segment_id in chain(connection, row[0] if row else 0, after):
+            found = connection.execute(
+                "SELECT epoch, first, last, data FROM segment WHERE id = ?", (segment_id,)
+            ).fetchone()
+            segment = Segment(*found)
+            size += len(segment.data)
+            if segments and size > max_bytes:
+                break
+            segments.append(segment)
+        return segments
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def inbox(connection: sqlite3.Connection, run_id: str) -> list[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ import sqlite3
 from typing import Final
 
 from trunkline.inference.journal.sqlite_reads import NANOSECONDS
+from trunkline.inference.journal.sqlite_writes import delete_segments
 
 # A process that is gone for so long left no reader for whom a run could still wait.
 _FORGET_AFTER_S: Final = 24 * 3600
@@ -34,7 +35,9 @@ def clear(connection: sqlite3.Connection) -> bool:
     if row is None:
         return False
     run, run_id = row
-    for table in ("progress", "segment", "inbox", "reader", "doomed"):
+    (newest,) = connection.execute("SELECT newest FROM progress WHERE run = ?", (run,)).fetchone()
+    delete_segments(connection, newest)
+    for table in ("progress", "inbox", "reader", "doomed"):
         connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608
     connection.execute("DELETE FROM notice WHERE run_id = ?", (run_id,))
     return True

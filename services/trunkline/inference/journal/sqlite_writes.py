@@ -103,13 +103,13 @@ def create(connection: sqlite3.Connection, now_ns: int, run: NewRun) -> RunRecor
 def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Appended:
     """Write what one commit holds of one run, if its writer still owns it."""
     row = connection.execute(
-        "SELECT id, process_id, epoch, state, last_sequence, segments, ended_ns, retention_s,"
+        "SELECT id, process_id, epoch, state, last_sequence, newest, ended_ns, retention_s,"
         " read_ns FROM run JOIN progress ON run = id WHERE run_id = ?",
         (entry.run_id,),
     ).fetchone()
     if row is None:
         return Appended.SUPERSEDED
-    run, process_id, epoch, state, last, segments, ended_ns, retention_s, read_ns = row
+    run, process_id, epoch, state, last, newest, ended_ns, retention_s, read_ns = row
     if ended_ns:
         return Appended.ENDED
     end = entry.end
@@ -117,7 +117,7 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
         return Appended.SUPERSEDED
     holds_events = bool(entry.epoch and entry.first)
     if holds_events:
-        if last == entry.last and _is_written(connection, run, segments, entry):
+        if last == entry.last and _is_written(connection, newest, entry):
             return Appended.DONE
         if last != entry.first - 1:
             return Appended.SUPERSEDED
@@ -125,16 +125,10 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
         return Appended.READ
     if holds_events:
         if entry.data:
-            segments += 1
-            # One without events lies before those that follow it.
-            reach = max(entry.first, entry.last)
-            connection.execute(
-                "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, reach, segments, epoch, entry.first, entry.last, entry.data),
-            )
+            newest = _add_segment(connection, newest, entry)
         connection.execute(
-            "UPDATE progress SET last_sequence = ?, segments = ? WHERE run = ?",
-            (entry.last, segments, run),
+            "UPDATE progress SET last_sequence = ?, newest = ? WHERE run = ?",
+            (entry.last, newest, run),
         )
         if end is None and entry.state and entry.state != state:
             connection.execute("UPDATE run SET state = ? WHERE id = ?", (entry.state, run))
@@ -161,16 +155,28 @@ def append(connection: sqlite3.Connection, now_ns: int, entry: Append) -> Append
 def compact(connection: sqlite3.Connection, run_id: str, epoch: int, data: bytes) -> None:
     """Replace all segments of an ended run by one."""
     row = connection.execute(
-        "SELECT id, last_sequence FROM run JOIN progress ON run = id"
+        "SELECT id, last_sequence, newest FROM run JOIN progress ON run = id"
         " WHERE run_id = ? AND epoch = ? AND ended_ns > 0",
         (run_id, epoch),
     ).fetchone()
     if row is None:
         return
-    run, last = row
-    connection.execute("DELETE FROM segment WHERE run = ?", (run,))
-    connection.execute(
-        "INSERT INTO segment VALUES (?, ?, 1, ?, 1, ?, ?)", (run, max(1, last), epoch, last, data)
+    run, last, newest = row
+    delete_segments(connection, newest)
+    whole = _add_segment(connection, 0, Append(run_id, epoch, 1, last, data))
+    connection.execute("UPDATE progress SET newest = ? WHERE run = ?", (whole, run))
+
+
+def delete_segments(connection: sqlite3.Connection, newest: int) -> None:
+    """Delete all segments of a run.
+
+    Args:
+        connection: in a transaction.
+        newest: the id of the last one; 0: there is none.
+    """
+    connection.executemany(
+        "DELETE FROM segment WHERE id = ?",
+        [(segment_id,) for segment_id in sqlite_reads.chain(connection, newest, 0)],
     )
 
 
@@ -294,11 +300,22 @@ def _is_read(connection: sqlite3.Connection, now_ns: int, run: int, read_ns: int
     return bool(read_ns and now_ns - read_ns < end.unread_for_s * NANOSECONDS)
 
 
-def _is_written(connection: sqlite3.Connection, run: int, segments: int, entry: Append) -> bool:
+def _add_segment(connection: sqlite3.Connection, previous: int, entry: Append) -> int:
+    """Write the segment that an append holds; return its id."""
+    # One without events lies before those that follow it.
+    reach = max(entry.first, entry.last)
+    cursor = connection.execute(
+        "INSERT INTO segment (previous, reach, epoch, first, last, data) VALUES (?, ?, ?, ?, ?, ?)",
+        (previous, reach, entry.epoch, entry.first, entry.last, entry.data),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _is_written(connection: sqlite3.Connection, newest: int, entry: Append) -> bool:
     """Tell whether an append is the last one again, of which its writer heard nothing."""
     row = connection.execute(
-        "SELECT epoch, first, last, data FROM segment WHERE run = ? AND reach = ? AND number = ?",
-        (run, max(entry.first, entry.last), segments),
+        "SELECT epoch, first, last, data FROM segment WHERE id = ?", (newest,)
     ).fetchone()
     return bool(row == (entry.epoch, entry.first, entry.last, entry.data))
 
