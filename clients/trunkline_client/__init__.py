@@ -14,6 +14,7 @@ from trunkline_client.answer import Answer
 from trunkline_client.asynchronous import AsyncClient, AsyncStream, AsyncToolLoop
 from trunkline_client.errors import (
     CallTimedOut,
+    ClientClosed,
     DamagedStream,
     IncompleteStream,
     SequenceGap,
@@ -80,6 +81,7 @@ __all__ = [
     "CallTimedOut",
     "CallerNotAllowed",
     "Client",
+    "ClientClosed",
     "ContentFiltered",
     "ContextTooLong",
     "ContinuationNotAllowed",

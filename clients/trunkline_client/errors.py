@@ -4,6 +4,7 @@ TrunklineError        every failure; also one whose reason this version does not
  ├ RunNotFound, …     one for each reason of the contract (`reasons`)
  ├ Unreachable        no server answered within the patience
  ├ CallTimedOut       the time that the caller gave has passed
+ ├ ClientClosed       the client was closed before
  └ DamagedStream      what came cannot be what was sent
     ├ SequenceGap
     └ IncompleteStream
@@ -85,6 +86,10 @@ class Unreachable(TrunklineError):
 
 class CallTimedOut(TrunklineError):
     """The time that the caller gave has passed; the run may go on without a reader."""
+
+
+class ClientClosed(TrunklineError):
+    """The client was closed, and calls no server any more; the run may go on without a reader."""
 
 
 class DamagedStream(TrunklineError):

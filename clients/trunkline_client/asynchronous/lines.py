@@ -12,6 +12,7 @@ import grpc
 from trunkline.inference.v1 import run_pb2
 from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from trunkline_client.address import OPTIONS, find_credentials
+from trunkline_client.errors import ClientClosed
 from trunkline_client.failure import read_failure
 from trunkline_client.reading import Reading
 from trunkline_client.resumption import Budget, Patience
@@ -38,6 +39,7 @@ class Lines:
         self, addresses: Sequence[str], token: Token, authority: bytes | None, patience: Patience
     ) -> None:
         self.preferred = 0
+        self.is_closed = False
         self._addresses = addresses
         self._token = token
         self._authority = authority
@@ -54,7 +56,13 @@ class Lines:
         return Budget(self._patience, len(self._addresses), first)
 
     def stub(self, replica: int) -> InferenceServiceAsyncStub:
-        """Return a replica's methods; its channel connects with the first call."""
+        """Return a replica's methods; its channel connects with the first call.
+
+        Raises:
+            ClientClosed: there is no channel any more.
+        """
+        if self.is_closed:
+            raise ClientClosed("The client is closed.", code=grpc.StatusCode.CANCELLED)
         channel = self._channels.get(replica)
         if channel is None:
             address = self._addresses[replica]
@@ -82,6 +90,11 @@ class Lines:
                 answer = await call(self.stub(reading.replica), left_s)
             except grpc.aio.AioRpcError as failed:
                 error = read_failure(failed)
+            except asyncio.CancelledError:
+                # grpc says the same of a call that `close` gave up.
+                if is_cancelled() or not self.is_closed:
+                    raise
+                continue
             else:
                 self.preferred = reading.replica
                 return answer
@@ -97,7 +110,14 @@ class Lines:
         return response.run
 
     async def close(self) -> None:
-        """Close the channels."""
-        for channel in self._channels.values():
+        """Close the channels; who reads over them gets `ClientClosed`."""
+        self.is_closed = True
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
             await channel.close()
-        self._channels.clear()
+
+
+def is_cancelled() -> bool:
+    """Tell whether the task that runs is asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

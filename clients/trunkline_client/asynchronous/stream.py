@@ -14,7 +14,7 @@ import grpc
 
 from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2
 from trunkline_client.answer import Answer
-from trunkline_client.asynchronous.lines import Lines
+from trunkline_client.asynchronous.lines import Lines, is_cancelled
 from trunkline_client.errors import TrunklineError
 from trunkline_client.event import Event
 from trunkline_client.failure import read_failure
@@ -111,11 +111,12 @@ class _Stream(View[R]):
                 continue
             except asyncio.CancelledError:
                 # grpc gives a call up whose read is cancelled, and says the same of one that
-                # `close` gave up. Who was only tired of waiting may read on.
+                # `close` gave up, the stream's or its client's. Who was only tired of waiting
+                # may read on.
                 self._call = None
-                if self._over.is_set() and not _is_cancelled():
-                    break
-                raise
+                if is_cancelled() or not (self._over.is_set() or self._lines.is_closed):
+                    raise
+                continue
             event = self._take(raw)
             if event is not None:
                 self._lines.preferred = self._reading.replica
@@ -137,9 +138,17 @@ class _Stream(View[R]):
             raise
 
     def _current(self) -> Any:
-        """Return the call to read from; a new one where there is none."""
+        """Return the call to read from; a new one where there is none.
+
+        Raises:
+            TrunklineError: none can be opened.
+        """
         if self._call is None:
-            self._call = self._open(*self._terms())
+            try:
+                self._call = self._open(*self._terms())
+            except TrunklineError as error:
+                self._over.set()
+                raise self._reading.about(error) from None
         return self._call
 
     def _drop(self) -> None:
@@ -150,8 +159,9 @@ class _Stream(View[R]):
 
     def _terms(self) -> tuple[InferenceServiceAsyncStub, float, Metadata]:
         """Return where to call, the longest wait in seconds, and who calls."""
+        caller = self._lines.metadata()
         left_s = max(0.0, self._reading.deadline_s - time.monotonic())
-        return self._lines.stub(self._reading.replica), left_s, self._lines.metadata()
+        return self._lines.stub(self._reading.replica), left_s, caller
 
     def _open(self, stub: InferenceServiceAsyncStub, left_s: float, caller: Metadata) -> Any:
         """Call for the events that were not read yet."""
@@ -255,9 +265,3 @@ async def _speak(
     """Yield what is to be said on a call, until nothing more is."""
     while (word := await words.get()) is not None:
         yield word
-
-
-def _is_cancelled() -> bool:
-    """Tell whether the task that runs is asked to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -12,6 +12,7 @@ import grpc
 from trunkline.inference.v1 import run_pb2
 from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from trunkline_client.address import OPTIONS, find_credentials
+from trunkline_client.errors import ClientClosed
 from trunkline_client.failure import FailedCall, read_failure
 from trunkline_client.reading import Reading
 from trunkline_client.resumption import Budget, Patience
@@ -40,6 +41,7 @@ class Lines:
         self._authority = authority
         self._patience = patience
         self._channels: dict[int, grpc.Channel] = {}
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def metadata(self) -> Metadata:
@@ -52,8 +54,14 @@ class Lines:
         return Budget(self._patience, len(self._addresses), first)
 
     def stub(self, replica: int) -> InferenceServiceStub:
-        """Return a replica's methods; its channel connects with the first call."""
+        """Return a replica's methods; its channel connects with the first call.
+
+        Raises:
+            ClientClosed: there is no channel any more.
+        """
         with self._lock:
+            if self._is_closed:
+                raise ClientClosed("The client is closed.", code=grpc.StatusCode.CANCELLED)
             channel = self._channels.get(replica)
             if channel is None:
                 address = self._addresses[replica]
@@ -97,8 +105,9 @@ class Lines:
         return response.run
 
     def close(self) -> None:
-        """Close the channels."""
+        """Close the channels; who reads over them gets `ClientClosed`."""
         with self._lock:
+            self._is_closed = True
             for channel in self._channels.values():
                 channel.close()
             self._channels.clear()

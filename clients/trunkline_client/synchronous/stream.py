@@ -130,10 +130,18 @@ class _Stream(View[R]):
             raise
 
     def _current(self) -> Any:
-        """Return the call to read from; a new one where there is none."""
+        """Return the call to read from; a new one where there is none.
+
+        Raises:
+            TrunklineError: none can be opened.
+        """
         call = self._call
         if call is None:
-            call = self._call = self._open(*self._terms())
+            try:
+                call = self._call = self._open(*self._terms())
+            except TrunklineError as error:
+                self._over.set()
+                raise self._reading.about(error) from None
             if self._over.is_set():  # somebody left meanwhile
                 self._drop()
         return call
@@ -146,8 +154,10 @@ class _Stream(View[R]):
 
     def _terms(self) -> tuple[InferenceServiceStub, float, Metadata]:
         """Return where to call, the longest wait in seconds, and who calls."""
+        # Who gives tokens may take their time, in which the client may be closed.
+        caller = self._lines.metadata()
         left_s = max(0.0, self._reading.deadline_s - time.monotonic())
-        return self._lines.stub(self._reading.replica), left_s, self._lines.metadata()
+        return self._lines.stub(self._reading.replica), left_s, caller
 
     def _open(self, stub: InferenceServiceStub, left_s: float, caller: Metadata) -> Any:
         """Call for the events that were not read yet."""
