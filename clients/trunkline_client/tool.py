@@ -122,7 +122,7 @@ def to_result(call: message_pb2.ToolCall, value: object) -> message_pb2.ToolResu
     return result
 
 
-def to_error(call: message_pb2.ToolCall, error: Exception) -> message_pb2.ToolResult:
+def to_error(call: message_pb2.ToolCall, error: BaseException) -> message_pb2.ToolResult:
     """Return how a function failed as the result of a call: the model is told."""
     _LOG.warning("the tool %s failed", call.name, exc_info=error)
     text = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]

@@ -209,6 +209,21 @@ class AsyncToolLoop(LoopView, _Stream[LoopReading]):
         # Holds no more than one turn's results, which the server bounds.
         self._words: asyncio.Queue[run_pb2.ConverseRequest | None] | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
+
+    async def __anext__(self) -> Event:
+        """Return the next event, whatever becomes of connections.
+
+        Raises:
+            TrunklineError: the run failed, or could not be read on.
+            BaseException: a function raised what is no failure of its own.
+        """
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            if self._broken is not None:
+                raise self._broken from None
+            raise
 
     async def close(self) -> None:
         """Leave the run, and cancel the functions that are still under way."""
@@ -239,7 +254,15 @@ class AsyncToolLoop(LoopView, _Stream[LoopReading]):
         for call in self._reading.due(event):
             task = asyncio.create_task(self._run(call))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._leave_running)
+
+    def _leave_running(self, task: asyncio.Task[None]) -> None:
+        """Forget a function that has ended; without a result the run would wait for it in vain."""
+        self._running.discard(task)
+        if not task.cancelled() and (broken := task.exception()) is not None:
+            self._broken = broken
+            self._over.set()
+            self._drop()
 
     async def _run(self, call: message_pb2.ToolCall) -> None:
         """Run the function of a call, and say its result."""
@@ -252,7 +275,11 @@ class AsyncToolLoop(LoopView, _Stream[LoopReading]):
                 if inspect.isawaitable(value):
                     value = await value
             result = to_result(call, value)
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            result = to_error(call, error)  # what it waited for was cancelled
+        except (Exception, SystemExit) as error:
             result = to_error(call, error)
         word = self._reading.settle(result)
         if self._words is not None:

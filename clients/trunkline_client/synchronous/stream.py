@@ -7,7 +7,7 @@ import inspect
 import queue
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -206,6 +206,21 @@ class ToolLoop(LoopView, _Stream[LoopReading]):
         # Results come from threads while a new call is opened: each is said on that one.
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_MAX_WORKERS, "trunkline-tool")
+        self._broken: BaseException | None = None
+
+    def __next__(self) -> Event:
+        """Return the next event, whatever becomes of connections.
+
+        Raises:
+            TrunklineError: the run failed, or could not be read on.
+            BaseException: a function raised what is no failure of its own.
+        """
+        try:
+            return super().__next__()
+        except StopIteration:
+            if self._broken is not None:
+                raise self._broken from None
+            raise
 
     def close(self) -> None:
         """Leave the run. A function that is under way comes to its end, and is not waited for."""
@@ -234,7 +249,14 @@ class ToolLoop(LoopView, _Stream[LoopReading]):
     def _act(self, event: Event) -> None:
         """Run the functions of a turn that has ended."""
         for call in self._reading.due(event):
-            self._workers.submit(self._run, call)
+            self._workers.submit(self._run, call).add_done_callback(self._leave_running)
+
+    def _leave_running(self, worker: Future[None]) -> None:
+        """Note how a function ended; without a result the run would wait for it in vain."""
+        if not worker.cancelled() and (broken := worker.exception()) is not None:
+            self._broken = broken
+            self._over.set()
+            self._drop()
 
     def _run(self, call: message_pb2.ToolCall) -> None:
         """Run the function of a call, and say its result."""
@@ -244,7 +266,8 @@ class ToolLoop(LoopView, _Stream[LoopReading]):
             if inspect.iscoroutine(value):
                 value = asyncio.run(value)
             result = to_result(call, value)
-        except Exception as error:
+        # Nobody cancels an async one here: what it waited for was.
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
             result = to_error(call, error)
         with self._lock:
             word = self._reading.settle(result)
