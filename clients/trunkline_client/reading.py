@@ -138,8 +138,13 @@ class Reading:
                 )
             )
 
-    def recover(self, error: TrunklineError, now_s: float) -> float:
+    def recover(self, error: TrunklineError, now_s: float, *, is_renewed: bool = False) -> float:
         """Choose how to come back after a failed call.
+
+        Args:
+            error: how it failed.
+            now_s: by the driver's clock.
+            is_renewed: there is another token than the one that it was refused for.
 
         Returns:
             How long to wait before the next call, in seconds.
@@ -148,7 +153,9 @@ class Reading:
             TrunklineError: there is no coming back; it knows the run and the message so far.
         """
         try:
-            wait_s = self._budget.spend(error, is_resume=bool(self.run_id), now_s=now_s)
+            wait_s = self._budget.spend(
+                error, is_resume=bool(self.run_id), now_s=now_s, is_renewed=is_renewed
+            )
         except TrunklineError as final:
             raise self.about(final) from None
         if now_s + wait_s >= self.deadline_s:

@@ -6,7 +6,8 @@ is asked here is only whether it can help:
 
 - What carries a reason was decided by Trunkline. Four of them say that a service, and not the
   run, cannot go on at the moment. A refusal for too many calls says so too, to a reader that
-  comes back: who begins is told, since that is the moment at which load is shed. All other
+  comes back: who begins is told, since that is the moment at which load is shed. A token that
+  ends takes its calls along and not their runs: with the next token they go on. All other
   reasons end a run, are stored with it, and would be told again and again.
 - What carries none was made up by gRPC, or something between. UNAVAILABLE is what a refused or
   cut connection, a proxy's 502 to 504 and a GOAWAY become; INTERNAL and UNKNOWN an RST_STREAM
@@ -54,12 +55,13 @@ _NO_END: Final = frozenset({"NOT_SERVING", "JOURNAL_UNAVAILABLE"})
 _PASSING: Final = frozenset({"SECURITY_VIEW_STALE", "PEER_UNAVAILABLE"})
 
 
-def judge(error: TrunklineError, *, is_resume: bool) -> Verdict:
+def judge(error: TrunklineError, *, is_resume: bool, is_renewed: bool = False) -> Verdict:
     """Tell what to do about a failure.
 
     Args:
         error: as the call failed.
         is_resume: the run's id was known when it was called.
+        is_renewed: there is another token than the one that the call was refused for.
     """
     if not error.reason:
         return Verdict.AGAIN if error.code in _TRANSPORT else Verdict.STOP
@@ -70,6 +72,7 @@ def judge(error: TrunklineError, *, is_resume: bool) -> Verdict:
     if (
         error.reason in _NO_END
         or (error.reason in _PASSING and about_call)
+        or (error.reason == "TOKEN_INVALID" and about_call and is_renewed)
         or (
             error.reason == "LIMIT_REACHED"
             and is_resume
@@ -129,13 +132,16 @@ class Budget:
         self._failures = 0
         self._failed.clear()
 
-    def spend(self, error: TrunklineError, *, is_resume: bool, now_s: float) -> float:
+    def spend(
+        self, error: TrunklineError, *, is_resume: bool, now_s: float, is_renewed: bool = False
+    ) -> float:
         """Choose the replica to try next.
 
         Args:
             error: how the call to the current replica failed.
             is_resume: the run's id is known.
             now_s: of a clock that never goes back.
+            is_renewed: as of `judge`.
 
         Returns:
             How long to wait before that, in seconds.
@@ -144,7 +150,7 @@ class Budget:
             TrunklineError: that error, when it stands or the patience is at its end.
             Unreachable: instead of one that gRPC made up.
         """
-        verdict = judge(error, is_resume=is_resume)
+        verdict = judge(error, is_resume=is_resume, is_renewed=is_renewed)
         if verdict is Verdict.STOP:
             raise error
         if not self._failures:

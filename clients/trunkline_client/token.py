@@ -13,6 +13,7 @@ from typing import Final
 import grpc
 
 from trunkline_client.address import is_loopback
+from trunkline_client.errors import TrunklineError
 from trunkline_client.reasons import TokenInvalid, TokenMissing
 
 TOKEN_VARIABLE: Final = "TRUNKLINE_TOKEN"  # noqa: S105 - the name of a variable
@@ -60,6 +61,18 @@ class Token:
                 reason="TOKEN_INVALID",
             )
         return (("authorization", f"Bearer {token}"),)
+
+    def is_renewed(self, error: TrunklineError, sent: Metadata) -> bool:
+        """Tell whether a failed call was refused for its token, and has another one now.
+
+        Args:
+            error: how it failed.
+            sent: what it said of its token.
+
+        Raises:
+            TokenInvalid: as `metadata`.
+        """
+        return error.reason == "TOKEN_INVALID" and self.metadata() != sent
 
 
 def _find(addresses: Sequence[str]) -> str:

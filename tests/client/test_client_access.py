@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from client.recorder import Fleet, say
+from client.conftest import QUICK
+from client.recorder import Fault, Fleet, say
+from trunkline.kernel.errors import Unauthenticated
 from trunkline_client import AsyncClient, Client, TokenInvalid, TokenMissing
 from trunkline_client.address import find_addresses, find_authority, find_credentials
 from trunkline_client.token import Token
 
 LOCAL = ("127.0.0.1:50051",)
+ENDED = Unauthenticated("TOKEN_INVALID", "The access token was revoked or has ended.")
 _NAMES = ("ADDRESS", "CA_FILE", "CONFIG", "CONFIG_DIR", "TOKEN")
 
 
@@ -119,6 +123,50 @@ async def test_token_is_asked_for_with_every_call(fleet: Fleet) -> None:
         await client.chat("sandbox/ok", "Hello")
         await client.chat("sandbox/ok", "Hello")
     assert [seen.token for seen in fleet.seen] == ["tl_first", "tl_second"]
+
+
+@pytest.mark.parametrize("after", [-1, 2])
+async def test_token_that_ends_in_mid_stream_is_renewed(fleet: Fleet, after: int) -> None:
+    """The run goes on without its call, and is read on with the next token."""
+    fleet.scripts.append(say("a", "b"))
+    fleet.faults.append(Fault(after, ENDED))
+    tokens = iter(["tl_first", *["tl_second"] * 2])
+    async with AsyncClient(fleet.addresses[0], lambda: next(tokens), patience=QUICK) as client:
+        assert (await client.stream("sandbox/ok", "Hello").answer()).text == "ab"
+    assert [seen.token for seen in fleet.seen] == ["tl_first", "tl_second"]
+    assert len(fleet.runs) == 1
+
+
+def test_token_that_ends_without_asyncio_is_renewed(fleet: Fleet) -> None:
+    """The other world, a stream and a whole answer."""
+    fleet.scripts.extend([say("a", "b"), say("c")])
+    fleet.faults.extend([Fault(2, ENDED), None, Fault(-1, ENDED)])
+    tokens = iter(["tl_1", *["tl_2"] * 2, *["tl_3"], *["tl_4"] * 2])
+    with Client(fleet.addresses[0], lambda: next(tokens), patience=QUICK) as client:
+        assert client.stream("sandbox/ok", "Hello").answer().text == "ab"
+        assert client.chat("sandbox/ok", "Hello").text == "c"
+    assert [seen.token for seen in fleet.seen] == ["tl_1", "tl_2", "tl_3", "tl_4"]
+
+
+async def test_token_that_is_not_renewed_ends_the_stream(fleet: Fleet) -> None:
+    """The same one again would be refused again."""
+    fleet.scripts.append(say("a", "b"))
+    fleet.faults.append(Fault(2, ENDED))
+    async with AsyncClient(fleet.addresses[0], lambda: "tl_same", patience=QUICK) as client:
+        with pytest.raises(TokenInvalid) as caught:
+            await client.stream("sandbox/ok", "Hello").answer()
+    assert (caught.value.run_id, caught.value.last_sequence) == ("run_1", 2)
+    assert len(fleet.seen) == 1
+
+
+async def test_tokens_that_are_all_refused_are_given_up(fleet: Fleet) -> None:
+    """New ones are tried within the patience only."""
+    fleet.faults.extend([Fault(-1, ENDED)] * 20)
+    tokens = (f"tl_{number}" for number in itertools.count())
+    async with AsyncClient(fleet.addresses[0], lambda: next(tokens), patience=QUICK) as client:
+        with pytest.raises(TokenInvalid):
+            await client.chat("sandbox/ok", "Hello")
+    assert len(fleet.seen) == QUICK.tries + 1
 
 
 def test_addresses_come_from_the_caller_or_the_environment(

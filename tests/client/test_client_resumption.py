@@ -50,6 +50,17 @@ def test_refusal_without_a_time_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize("is_resume", [False, True])
+def test_refused_token_is_tried_again_only_where_it_was_renewed(is_resume: bool) -> None:
+    """The run goes on for who has a newer token; how a run ended stands."""
+    refused = _told("TOKEN_INVALID")
+    assert judge(refused, is_resume=is_resume, is_renewed=True) is Verdict.AGAIN
+    assert judge(refused, is_resume=is_resume, is_renewed=False) is Verdict.STOP
+    ended = _told("TOKEN_INVALID", run_id="run_1")
+    assert judge(ended, is_resume=True, is_renewed=True) is Verdict.STOP
+    assert judge(_told("RUN_NOT_FOUND"), is_resume=is_resume, is_renewed=True) is Verdict.STOP
+
+
+@pytest.mark.parametrize("is_resume", [False, True])
 @pytest.mark.parametrize("code", list(grpc.StatusCode))
 def test_failure_without_reason_is_tried_again_when_it_is_of_transport(
     code: grpc.StatusCode, is_resume: bool

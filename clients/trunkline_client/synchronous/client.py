@@ -97,9 +97,7 @@ class Client:
         reading = Reading(self._lines.budget(), time.monotonic() + timeout_s, request)
         response = self._lines.ask(
             reading,
-            lambda stub, left_s: stub.Chat(
-                request, timeout=left_s, metadata=self._lines.metadata()
-            ),
+            lambda stub, left_s, caller: stub.Chat(request, timeout=left_s, metadata=caller),
         )
         if response.completed.HasField("message"):
             return Answer(response.run_id, response.completed, response.completed.message)

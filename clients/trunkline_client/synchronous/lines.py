@@ -12,7 +12,7 @@ import grpc
 from trunkline.inference.v1 import run_pb2
 from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from trunkline_client.address import OPTIONS, find_credentials
-from trunkline_client.errors import ClientClosed
+from trunkline_client.errors import ClientClosed, TrunklineError
 from trunkline_client.failure import FailedCall, read_failure
 from trunkline_client.reading import Reading
 from trunkline_client.resumption import Budget, Patience
@@ -48,6 +48,10 @@ class Lines:
         """Return the metadata of a call."""
         return self._token.metadata()
 
+    def is_renewed(self, error: TrunklineError, sent: Metadata) -> bool:
+        """Tell whether a call with such metadata was refused for its token, and has another now."""
+        return self._token.is_renewed(error, sent)
+
     def budget(self, replica: int | None = None) -> Budget:
         """Return what a stream may spend on coming back; None: it begins where one answered."""
         first = self.preferred if replica is None else replica
@@ -76,7 +80,7 @@ class Lines:
     def ask(
         self,
         reading: Reading,
-        call: Callable[[InferenceServiceStub, float], T],
+        call: Callable[[InferenceServiceStub, float, Metadata], T],
     ) -> T:
         """Make a unary call, again while that may help.
 
@@ -84,23 +88,26 @@ class Lines:
             TrunklineError: it failed.
         """
         while True:
+            caller = self.metadata()
             left_s = max(0.0, reading.deadline_s - time.monotonic())
             try:
-                answer = call(self.stub(reading.replica), left_s)
+                answer = call(self.stub(reading.replica), left_s, caller)
             except grpc.RpcError as failed:
                 # What gRPC raises is the call, by its documentation.
                 error = read_failure(cast(FailedCall, failed))
             else:
                 self.preferred = reading.replica
                 return answer
-            time.sleep(reading.recover(error, time.monotonic()))
+            is_renewed = self.is_renewed(error, caller)
+            wait_s = reading.recover(error, time.monotonic(), is_renewed=is_renewed)
+            time.sleep(wait_s)
 
     def cancel(self, run_id: str, on_behalf_of: str, replica: int) -> run_pb2.Run:
         """End a run, and return how it stands."""
         request = run_pb2.CancelChatRequest(run_id=run_id, on_behalf_of=on_behalf_of)
         response = self.ask(
             Reading(self.budget(replica), time.monotonic() + CALL_S),
-            lambda stub, left_s: stub.CancelChat(request, timeout=left_s, metadata=self.metadata()),
+            lambda stub, left_s, caller: stub.CancelChat(request, timeout=left_s, metadata=caller),
         )
         return response.run
 

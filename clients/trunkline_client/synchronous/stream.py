@@ -41,6 +41,7 @@ class _Stream(View[R]):
         super().__init__(reading)
         self._lines = lines
         self._call: Any = None
+        self._caller: Metadata = ()
         self._over = threading.Event()
 
     def answer(self) -> Answer:
@@ -155,9 +156,9 @@ class _Stream(View[R]):
     def _terms(self) -> tuple[InferenceServiceStub, float, Metadata]:
         """Return where to call, the longest wait in seconds, and who calls."""
         # Who gives tokens may take their time, in which the client may be closed.
-        caller = self._lines.metadata()
+        self._caller = self._lines.metadata()
         left_s = max(0.0, self._reading.deadline_s - time.monotonic())
-        return self._lines.stub(self._reading.replica), left_s, caller
+        return self._lines.stub(self._reading.replica), left_s, self._caller
 
     def _open(self, stub: InferenceServiceStub, left_s: float, caller: Metadata) -> Any:
         """Call for the events that were not read yet."""
@@ -176,8 +177,10 @@ class _Stream(View[R]):
             self._over.set()
             return
         self._reading.begin(find_run_id(call.initial_metadata()))
+        error = read_failure(call)
         try:
-            wait_s = self._reading.recover(read_failure(call), time.monotonic())
+            is_renewed = self._lines.is_renewed(error, self._caller)
+            wait_s = self._reading.recover(error, time.monotonic(), is_renewed=is_renewed)
         except BaseException:
             self._over.set()
             raise
