@@ -60,6 +60,7 @@ class Reading:
         self.completed: result_pb2.Completed | None = None
         self.deadline_s = deadline_s
         self._request = request
+        self._unrefused = 0
         self._begins_late = resume.after_sequence > 0
         self._budget = budget
         self._fold = Fold()
@@ -86,6 +87,15 @@ class Reading:
         if self.run_id or self._request is None:
             return self._rest()
         return self._request
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Return whether a request went out that was not refused: a run may have begun by it."""
+        return self._unrefused > 0
+
+    def call(self) -> None:
+        """Take note that a call goes out."""
+        self._unrefused += 1
 
     def begin(self, run_id: str) -> None:
         """Take the run's id from a call's initial metadata; empty: they have none."""
@@ -152,6 +162,9 @@ class Reading:
         Raises:
             TrunklineError: there is no coming back; it knows the run and the message so far.
         """
+        # Of a run that goes on all the same, Trunkline tells the id.
+        if error.reason and not error.run_id:
+            self._unrefused -= 1
         try:
             wait_s = self._budget.spend(
                 error, is_resume=bool(self.run_id), now_s=now_s, is_renewed=is_renewed

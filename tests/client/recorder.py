@@ -39,10 +39,12 @@ class Fault:
     Attributes:
         after: so many events, counted in this call.
         how: what it is told.
+        begins: with less than none, whether its run begins all the same.
     """
 
     after: int
     how: TrunklineError | Bare
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,8 @@ class _Replica(inference_service_pb2_grpc.InferenceServiceServicer):
         fault = self._fleet.faults.popleft() if self._fleet.faults else None
         try:
             if fault is not None and fault.after < 0:
+                if fault.begins:
+                    find()
                 _abort(context, fault.how)
             run = find()
             context.send_initial_metadata((("trunkline-run-id", run.id),))

@@ -19,6 +19,7 @@ from trunkline_client.errors import TrunklineError
 from trunkline_client.event import Event
 from trunkline_client.failure import read_failure
 from trunkline_client.reading import LoopReading, Reading, find_run_id
+from trunkline_client.terms import CALL_S
 from trunkline_client.token import Metadata
 from trunkline_client.tool import to_error, to_result
 from trunkline_client.view import LoopView, R, View
@@ -58,7 +59,7 @@ class _Stream(View[R]):
     async def cancel(self) -> run_pb2.Run | None:
         """End the run and its provider's request, and return how it stands.
 
-        Who reads on gets `RunCancelled`. None: nothing had begun.
+        Who reads on gets `RunCancelled`. None: nothing was asked for, or it was refused.
 
         Raises:
             TrunklineError: it could not be said to any server.
@@ -66,12 +67,35 @@ class _Stream(View[R]):
         call = self._call
         if call is not None and not self.run_id:
             self._reading.begin(find_run_id(await call.initial_metadata()))
+        if not self.run_id and self._reading.may_have_begun:
+            await self._find_run()
         if not self.run_id:
             await self.close()
             return None
         return await self._lines.cancel(
             self.run_id, self._reading.on_behalf_of, self._reading.replica
         )
+
+    async def _find_run(self) -> None:
+        """Learn the id of a run whose first call broke before it was told: its key finds it.
+
+        Raises:
+            TrunklineError: no server tells it.
+        """
+
+        async def ask(stub: InferenceServiceAsyncStub, left_s: float, caller: Metadata) -> str:
+            call = self._open_again(stub, left_s, caller)
+            try:
+                run_id = find_run_id(await call.initial_metadata())
+                if not run_id:
+                    await call.read()  # raises how it failed
+                return run_id
+            finally:
+                call.cancel()
+
+        budget = self._lines.budget(self._reading.replica)
+        asking = Reading(budget, time.monotonic() + CALL_S)
+        self._reading.begin(await self._lines.ask(asking, ask))
 
     async def close(self) -> None:
         """Leave the run; one that nobody reads is ended by the server after its grace."""
@@ -147,6 +171,7 @@ class _Stream(View[R]):
         if self._call is None:
             try:
                 self._call = self._open(*self._terms())
+                self._reading.call()
             except TrunklineError as error:
                 self._over.set()
                 raise self._reading.about(error) from None
@@ -170,6 +195,10 @@ class _Stream(View[R]):
         if isinstance(opening, chat_pb2.ChatRequest):
             return stub.StreamChat(opening, timeout=left_s, metadata=caller)
         return stub.ResumeChat(opening, timeout=left_s, metadata=caller)
+
+    def _open_again(self, stub: InferenceServiceAsyncStub, left_s: float, caller: Metadata) -> Any:
+        """Call beside the call that is read, if there is one."""
+        return self._open(stub, left_s, caller)
 
     def _act(self, event: Event) -> None:
         """Do what an event asks for."""
@@ -245,6 +274,10 @@ class AsyncToolLoop(LoopView, _Stream[LoopReading]):
             words.put_nowait(word)
         self._words = words
         return stub.Converse(_speak(words), timeout=left_s, metadata=caller)
+
+    def _open_again(self, stub: InferenceServiceAsyncStub, left_s: float, caller: Metadata) -> Any:
+        """Call beside the call that is read; it says nothing more."""
+        return stub.Converse(iter(self._reading.first_words()), timeout=left_s, metadata=caller)
 
     def _hang_up(self) -> None:
         """Say nothing more on the call that is open."""

@@ -21,6 +21,7 @@ from trunkline_client.event import Event
 from trunkline_client.failure import read_failure
 from trunkline_client.reading import LoopReading, Reading, find_run_id
 from trunkline_client.synchronous.lines import Lines
+from trunkline_client.terms import CALL_S
 from trunkline_client.token import Metadata
 from trunkline_client.tool import to_error, to_result
 from trunkline_client.view import LoopView, R, View
@@ -60,7 +61,7 @@ class _Stream(View[R]):
     def cancel(self) -> run_pb2.Run | None:
         """End the run and its provider's request, and return how it stands.
 
-        Who reads on gets `RunCancelled`. None: nothing had begun.
+        Who reads on gets `RunCancelled`. None: nothing was asked for, or it was refused.
 
         Raises:
             TrunklineError: it could not be said to any server.
@@ -68,10 +69,33 @@ class _Stream(View[R]):
         call = self._call
         if call is not None and not self.run_id:
             self._reading.begin(find_run_id(call.initial_metadata()))
+        if not self.run_id and self._reading.may_have_begun:
+            self._find_run()
         if not self.run_id:
             self.close()
             return None
         return self._lines.cancel(self.run_id, self._reading.on_behalf_of, self._reading.replica)
+
+    def _find_run(self) -> None:
+        """Learn the id of a run whose first call broke before it was told: its key finds it.
+
+        Raises:
+            TrunklineError: no server tells it.
+        """
+
+        def ask(stub: InferenceServiceStub, left_s: float, caller: Metadata) -> str:
+            call = self._open_again(stub, left_s, caller)
+            try:
+                run_id = find_run_id(call.initial_metadata())
+                if not run_id:
+                    next(call, None)  # raises how it failed
+                return run_id
+            finally:
+                call.cancel()
+
+        budget = self._lines.budget(self._reading.replica)
+        asking = Reading(budget, time.monotonic() + CALL_S)
+        self._reading.begin(self._lines.ask(asking, ask))
 
     def close(self) -> None:
         """Leave the run; one that nobody reads is ended by the server after its grace."""
@@ -140,6 +164,7 @@ class _Stream(View[R]):
         if call is None:
             try:
                 call = self._call = self._open(*self._terms())
+                self._reading.call()
             except TrunklineError as error:
                 self._over.set()
                 raise self._reading.about(error) from None
@@ -166,6 +191,10 @@ class _Stream(View[R]):
         if isinstance(opening, chat_pb2.ChatRequest):
             return stub.StreamChat(opening, timeout=left_s, metadata=caller)
         return stub.ResumeChat(opening, timeout=left_s, metadata=caller)
+
+    def _open_again(self, stub: InferenceServiceStub, left_s: float, caller: Metadata) -> Any:
+        """Call beside the call that is read, if there is one."""
+        return self._open(stub, left_s, caller)
 
     def _act(self, event: Event) -> None:
         """Do what an event asks for."""
@@ -242,6 +271,10 @@ class ToolLoop(LoopView, _Stream[LoopReading]):
                 words.put(word)
             self._words = words
         return stub.Converse(iter(words.get, None), timeout=left_s, metadata=caller)
+
+    def _open_again(self, stub: InferenceServiceStub, left_s: float, caller: Metadata) -> Any:
+        """Call beside the call that is read; it says nothing more."""
+        return stub.Converse(iter(self._reading.first_words()), timeout=left_s, metadata=caller)
 
     def _hang_up(self) -> None:
         """Say nothing more on the call that is open."""
