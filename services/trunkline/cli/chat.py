@@ -78,9 +78,9 @@ def chat(
     terminal, it is a conversation: Ctrl-C stops an answer, Ctrl-D ends it. The answer goes
     to standard output without control characters; --json has it exactly, an event a line.
 
-    When a model breaks off, another one goes on or begins anew, as a line on standard error says.
-    What is void by that is struck out on a terminal. In a file or pipe it could not be taken back:
-    with --fallback or --chain the answer is printed there when it is whole.
+    When an answer breaks off, the same model or another one goes on or begins anew, as a line on
+    standard error says. What is void by that is struck out on a terminal. In a file or pipe it
+    could not be taken back: there the answer is printed when it is whole, or has failed.
     """
     from trunkline.cli.client import open_client
     from trunkline.cli.conversation import Conversation

@@ -190,8 +190,8 @@ class Conversation:
         """Return where a run is shown."""
         if self._as_json:
             return JsonScreen()
-        # What was printed on a terminal can be struck out, and nowhere else.
-        if self._question.may_begin_anew and not sys.stdout.isatty():
+        # Any answer may begin anew. What was printed can be struck out on a terminal only.
+        if not sys.stdout.isatty():
             return PatientScreen()
         return Screen()
 

@@ -50,11 +50,6 @@ class Question:
     temperature: float | None = None
     reasoning: str = ""
 
-    @property
-    def may_begin_anew(self) -> bool:
-        """Whether there is another model that may void what the first one said."""
-        return bool(self.fallbacks or self.chain)
-
     def request(self) -> chat_pb2.ChatRequest:
         """Return the request, yet without anything that the user says.
 

@@ -198,7 +198,10 @@ class Screen:
 
 
 class PatientScreen(Screen):
-    """Shows an answer when nothing of it can become void any more: at its end, whole or not."""
+    """Shows an answer when nothing of it can become void any more: at its end, whole or not.
+
+    Of a tool loop that is the end of each turn.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,6 +218,8 @@ class PatientScreen(Screen):
         """
         if self._fold is None:
             return
+        if event.HasField("turn_completed"):
+            self.show_message(self._fold.message())
         try:
             self._fold.feed(event)
         except ValueError as error:

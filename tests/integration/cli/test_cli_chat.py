@@ -139,7 +139,7 @@ def test_a_seam_is_shown(cli: Cli, suite: FakeSuite) -> None:
         event_pb2.ChatEvent(continuation_started=seam),
         *say("A whole answer."),
     )
-    assert result.out == "Half an ans\nA whole answer.\n"
+    assert result.out == "A whole answer.\n"
     assert result.err.splitlines()[:2] == [
         "The stream broke off. Trying again.",
         "a/x broke off; b/y answers anew, and what came before is void:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from integration.cli.child import Cli
 from support.cuttable_line import CuttableLine
 from support.fake_runs import say, text
 from support.fake_suite import FakeSuite, wait_for
+from trunkline.inference.v1 import event_pb2
 from trunkline.kernel.errors import NotFound, OutOfRange, Unavailable
 
 
@@ -24,14 +26,20 @@ def line(suite: FakeSuite) -> Iterator[CuttableLine]:
 
 
 def read_until(child: subprocess.Popen[str], expected: str) -> None:
-    """Read a child's standard output until it has shown a text."""
+    """Read a child's events until they have said a text."""
     assert child.stdout is not None
-    shown = ""
-    while not shown.endswith(expected):
-        piece = child.stdout.read(1)
-        assert piece, shown
-        shown += piece
-    assert shown == expected
+    said = ""
+    while not said.endswith(expected):
+        line = child.stdout.readline()
+        assert line, said
+        said += words_of(line)
+    assert said == expected
+
+
+def words_of(out: str) -> str:
+    """Return what events say, of which each is a line."""
+    events = map(json.loads, out.splitlines())
+    return "".join(event.get("text_delta", {}).get("text", "") for event in events)
 
 
 def end(child: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -53,13 +61,12 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
     """The reader sees one answer, nothing twice and nothing missing."""
     gate = threading.Event()
     suite.inference.scripts.append([text("one "), text("two "), gate, *say("three ", "four")])
-    child = cli.start("chat", "--address", line.address, "Hello")
+    child = cli.start("chat", "--json", "--address", line.address, "Hello")
     read_until(child, "one two ")
     line.cut()
     gate.set()
     code, out, err = end(child)
-    assert (code, out) == (0, "three four\n")
-    assert err.endswith("run_1\n")
+    assert (code, words_of(out), err) == (0, "three four", "")
     assert line.connections >= 2
     assert suite.methods().count("StreamChat") == 1
     resumed = suite.requests("ResumeChat")
@@ -75,13 +82,13 @@ def test_a_connection_may_break_again_and_again(
     gates = [threading.Event() for _ in words]
     steps = [step for word, gate in zip(words, gates, strict=True) for step in (text(word), gate)]
     suite.inference.scripts.append([*steps, *say("end")])
-    child = cli.start("chat", "--address", line.address, "Hello")
+    child = cli.start("chat", "--json", "--address", line.address, "Hello")
     for word, gate in zip(words, gates, strict=True):
         read_until(child, word)
         line.cut()
         gate.set()
     code, out, _ = end(child)
-    assert (code, out) == (0, "end\n")
+    assert (code, words_of(out)) == (0, "end")
 
 
 @pytest.mark.parametrize("reason", ["NOT_SERVING", "JOURNAL_UNAVAILABLE"])
@@ -112,14 +119,14 @@ def test_a_server_that_does_not_come_back_is_given_up(
 ) -> None:
     """After a bounded number of tries, with the way to read on later."""
     suite.inference.scripts.append([text("one "), threading.Event()])
-    child = cli.start("chat", "--address", line.address, "Hello")
+    child = cli.start("chat", "--json", "--address", line.address, "Hello")
     read_until(child, "one ")
     line.cut(stay_down=True)
     code, out, err = end(child)
-    assert (code, out) == (3, "\n")
-    what, advice = err.splitlines()
-    assert "broke in the middle" in what
-    assert advice.endswith("`trunkline chat --resume run_1 --after 2` reads on.")
+    assert (code, out) == (3, "")
+    error = json.loads(err)["error"]
+    assert "broke in the middle" in error["message"]
+    assert error["advice"].endswith("`trunkline chat --resume run_1 --after 2` reads on.")
 
 
 def test_a_run_that_is_lost_meanwhile_is_told(
@@ -128,7 +135,7 @@ def test_a_run_that_is_lost_meanwhile_is_told(
     """A server that was restarted knows no run: what came stays, and nothing is asked again."""
     suite.faults["ResumeChat"].append(NotFound("RUN_NOT_FOUND", "There is no run run_1."))
     suite.inference.scripts.append([text("one "), threading.Event()])
-    child = cli.start("chat", "--address", line.address, "Hello")
+    child = cli.start("chat", "--json", "--address", line.address, "Hello")
     read_until(child, "one ")
     line.cut()
     code, _, err = end(child)
@@ -140,10 +147,13 @@ def test_a_run_that_is_lost_meanwhile_is_told(
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_ctrl_c_cancels_the_run(cli: Cli, suite: FakeSuite, options: list[str]) -> None:
     """The server is told, and the program ends as interrupted."""
-    suite.inference.scripts.append([text("one "), threading.Event(), *say("never")])
+    failed = event_pb2.AttemptFailed(will_retry=True)
+    told = event_pb2.ChatEvent(attempt_failed=failed)
+    suite.inference.scripts.append([text("one "), told, threading.Event(), *say("never")])
     child = cli.start("chat", *options, "Hello")
-    assert child.stdout is not None
-    assert child.stdout.read(1)
+    first = child.stdout if options else child.stderr  # an answer comes when it is whole
+    assert first is not None
+    assert first.read(1)
     child.send_signal(signal.SIGINT)
     code, out, err = end(child)
     assert code == 130
@@ -169,7 +179,7 @@ def test_a_second_ctrl_c_ends_the_program(cli: Cli, suite: FakeSuite) -> None:
     """Also when the server does not say that the run is cancelled."""
     suite.holds["CancelChat"] = threading.Event()
     suite.inference.scripts.append([text("one "), threading.Event()])
-    child = cli.start("chat", "Hello")
+    child = cli.start("chat", "--json", "Hello")
     read_until(child, "one ")
     child.send_signal(signal.SIGINT)
     wait_for(lambda: "CancelChat" in suite.methods())
@@ -185,7 +195,7 @@ def test_a_server_away_while_cancelling_is_no_hang(
 ) -> None:
     """Ctrl-C works also when nobody is there to be told."""
     suite.inference.scripts.append([text("one "), threading.Event()])
-    child = cli.start("chat", "--address", line.address, "Hello")
+    child = cli.start("chat", "--json", "--address", line.address, "Hello")
     read_until(child, "one ")
     line.cut(stay_down=True)
     child.send_signal(signal.SIGINT)

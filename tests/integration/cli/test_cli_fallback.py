@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from integration.cli.child import Cli, Result
-from support.fake_runs import Step, completed, say, text, thought
+from support.fake_runs import Step, completed, say, text, thought, tool_call
 from support.fake_suite import FakeSuite
 from support.process import Up, run
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, message_pb2, result_pb2
@@ -113,6 +113,38 @@ def test_in_a_pipe_only_what_counts_is_printed(cli: Cli, suite: FakeSuite) -> No
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (0, "A whole answer.\n")
     assert "Hm." not in err
+
+
+@pytest.mark.parametrize("options", [("--model", "a/x", "Hello"), ("--resume", "run_1")])
+def test_in_a_pipe_one_model_alone_may_begin_anew(
+    cli: Cli, suite: FakeSuite, options: tuple[str, ...]
+) -> None:
+    """The same model is tried again, in a run that is read on as well."""
+    suite.inference.scripts.append(
+        [text("Half an ans"), *breaks(2, to_model="a/x"), *say("A whole answer.")]
+    )
+    if "--resume" in options:
+        assert cli.run("chat", "--json", "Hello").code == 0
+    result = cli.run("chat", *options)
+    assert (result.code, result.out) == (0, "A whole answer.\n")
+
+
+def test_in_a_pipe_a_tool_loop_is_printed_turn_by_turn(cli: Cli, suite: FakeSuite) -> None:
+    """What a turn said counts when it has ended, and is not void after that."""
+    turn = event_pb2.TurnCompleted(turn=1, pending_call_ids=["call_1"])
+    call = tool_call("weather", "{}", block=1, call_id="call_1")
+    suite.inference.scripts.append(
+        [
+            *(text("Void."), *breaks(2), text("Let me see."), *call),
+            event_pb2.ChatEvent(turn_completed=turn),
+            *say("Sunny."),
+        ]
+    )
+    result = cli.run("chat", "Hello")
+    assert (result.code, result.out) == (
+        0,
+        "Let me see.\ncalls weather {} (call_1)\nSunny.\n",
+    )
 
 
 def test_in_a_pipe_an_answer_that_fails_leaves_what_counts(cli: Cli, suite: FakeSuite) -> None:
