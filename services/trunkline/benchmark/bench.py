@@ -62,7 +62,9 @@ async def play(scenario: Scenario, driver: Driver, provider: Sandbox, tempo: Tem
         await asyncio.sleep(number * scenario.every_s * tempo.scale)
         return await driver.ask(scenario.model, scenario.fallback, limit_s)
 
-    calls = await asyncio.gather(*map(ask, range(scenario.calls)))
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(ask(number)) for number in range(scenario.calls)]
+    calls = tuple(task.result() for task in asked)
     attempts = tuple(
         Attempt(sighting.model, sighting.started_at, len(sighting.raw_body))
         for sighting in provider.seen
@@ -72,4 +74,4 @@ async def play(scenario: Scenario, driver: Driver, provider: Sandbox, tempo: Tem
     afterwards = None
     if any(isinstance(check.expectation, HealthyAfterwards) for check in scenario.checks):
         afterwards = await driver.ask(HEALTHY, scenario.fallback, limit_s)
-    return judge(scenario, Observation(tuple(calls), attempts, afterwards), OK_TEXT, tempo)
+    return judge(scenario, Observation(calls, attempts, afterwards), OK_TEXT, tempo)

@@ -14,6 +14,7 @@ from trunkline.benchmark.observation import Call, End
 
 _CONNECT_S: Final = 5.0
 _MAX_ERROR_CHARS: Final = 2_000
+_NO_CONNECTION: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 _QUESTION: Final = [{"role": "user", "content": "Is the line open?"}]
 
 
@@ -51,12 +52,22 @@ class Gateway:
         """Close the connections."""
         await self._client.aclose()
 
-    async def ask(self, model: str, fallback: str, limit_s: float) -> Call:
-        """Ask one question as a stream; the fallback is the gateway's own setting.
+    async def check(self) -> None:
+        """Connect, to tell a wrong address from a gateway that goes away while it is judged.
 
         Raises:
             Unreachable: there is no gateway.
         """
+        try:
+            async with self._client.stream("GET", self._url, timeout=_CONNECT_S):
+                pass
+        except _NO_CONNECTION as failed:
+            raise Unreachable(f"No connection to {self._url} could be made.") from failed
+        except httpx.HTTPError:
+            pass  # there is one, and what it makes of this is not judged
+
+    async def ask(self, model: str, fallback: str, limit_s: float) -> Call:
+        """Ask one question as a stream; the fallback is the gateway's own setting."""
         started_at = time.monotonic()
         answer = Answer()
         end, error = End.ANSWERED, ""
@@ -65,8 +76,8 @@ class Gateway:
                 error = await self._read(self._prefix + model, answer)
         except TimeoutError:
             end = End.HUNG
-        except httpx.ConnectError as failed:
-            raise Unreachable(f"No connection to {self._url} could be made.") from failed
+        except _NO_CONNECTION:
+            end = End.UNREACHABLE
         except (httpx.HTTPError, StreamRefused) as failed:
             error = str(failed) or type(failed).__name__
         if error:

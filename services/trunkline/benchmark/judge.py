@@ -39,7 +39,8 @@ class Verdict(StrEnum):
     SAFE = "safe"
     """The caller got an error in time, and every required check holds."""
     FAILED = "fail"
-    """A call hung, a part was given as the whole, or a required check does not hold."""
+    """A call hung or found no gateway, a part was given as the whole, or a required check does
+    not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def judge(
         tempo: how fast it was played.
     """
     court = _Court(scenario, observation, answer, tempo)
-    required = court.find_false_answers()
+    required = court.find_faults()
     advisory: list[str] = []
     informational: list[str] = []
     lists = {
@@ -156,12 +157,14 @@ class _Court:
         errors = (call.error for call in self._seen.calls if call.end is End.FAILED)
         return [f"The caller got: {error[:_LONGEST_ERROR]}" for error in dict.fromkeys(errors)]
 
-    def find_false_answers(self) -> list[str]:
-        """Say which calls hung, and which got less or other than the answer as if it were it."""
+    def find_faults(self) -> list[str]:
+        """Say which calls hung or found no gateway, and which got no answer as if it were one."""
         found = []
         for call in self._seen.calls:
             if call.end is End.HUNG:
                 found.append(f"The call had no end after {call.seconds:.1f} s.")
+            elif call.end is End.UNREACHABLE:
+                found.append("The gateway took no connection.")
             elif call.end is End.ANSWERED and not self._is_whole(call):
                 found.append(self._describe(call.text))
         return list(dict.fromkeys(found))

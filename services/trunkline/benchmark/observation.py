@@ -13,6 +13,8 @@ class End(StrEnum):
     """In order, and nothing said that it failed."""
     FAILED = "failed"
     """With an error, or a connection that broke visibly."""
+    UNREACHABLE = "unreachable"
+    """The gateway took no connection."""
     HUNG = "hung"
     """Not within its longest time; the caller left."""
 

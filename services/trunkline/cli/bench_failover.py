@@ -126,6 +126,7 @@ async def _run(
     try:
         note(f"The provider is serving on {provider.base_url}.")
         async with Gateway(url, key, prefix) as gateway:
+            await gateway.check()
             for scenario in chosen:
                 judgement = await play(scenario, gateway, provider, Tempo(scale))
                 note(f"{scenario.id}  {judgement.verdict.value}")

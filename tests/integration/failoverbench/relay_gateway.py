@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,9 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def serve_relay(provider: str, key: str) -> AsyncIterator[tuple[str, list[web.Request]]]:
+async def serve_relay(
+    provider: str, key: str, last: int | None = None
+) -> AsyncIterator[tuple[str, list[web.Request]]]:
     """Serve it; yield its base address and the requests it got.
 
     When the provider is lost in the middle of an answer, the answer is ended in order.
@@ -18,6 +21,7 @@ async def serve_relay(provider: str, key: str) -> AsyncIterator[tuple[str, list[
     Args:
         provider: the provider's base address.
         key: for the provider.
+        last: the number of the request after which it listens no more; None: it goes on.
     """
     seen: list[web.Request] = []
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
@@ -38,6 +42,9 @@ async def serve_relay(provider: str, key: str) -> AsyncIterator[tuple[str, list[
             except aiohttp.ClientError:
                 if not reply.prepared:
                     return web.json_response({"error": {"message": "provider lost"}}, status=502)
+            if len(seen) == last:
+                reply.force_close()
+                await asyncio.gather(*(site.stop() for site in list(runner.sites)))
             await reply.write_eof()
             return reply
 

@@ -50,10 +50,10 @@ def _type_in(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 
 
 async def bench(
-    port: int, *arguments: str, stdin: str = "", scale: float = 0.01
+    port: int, *arguments: str, stdin: str = "", scale: float = 0.01, last: int | None = None
 ) -> tuple[Done, Any]:
     """Run the command against the relay; return how it ended and the requests of the relay."""
-    async with serve_relay(f"http://127.0.0.1:{port}/v1", "sandbox-key") as (url, seen):
+    async with serve_relay(f"http://127.0.0.1:{port}/v1", "sandbox-key", last) as (url, seen):
         done = await run(
             "bench-failover",
             "--url",
@@ -117,6 +117,18 @@ async def test_a_gate_fails_with_a_scenario(port: int) -> None:
     assert (error["reason"], error["metadata"]) == ("GATE", {"failed": "S08"})
     done, _ = await bench(port, "--only", "S13", "--gate")
     assert done.code == 0
+
+
+async def test_a_gateway_that_goes_away_fails_what_it_misses(port: int) -> None:
+    """The scorecard has what was seen before, and the gate names what failed."""
+    done, seen = await bench(port, "--only", "S04,S11,S13", "--gate", "--json", last=1)
+    assert len(seen) == 1
+    assert done.code == 1, done.err
+    document = json.loads(done.out)
+    assert verdicts_of(document) == {"S04": "safe", "S11": "fail", "S13": "fail"}
+    assert findings_of(document, "S11") == "The gateway took no connection."
+    error = json.loads(done.err[done.err.index("{") :])["error"]
+    assert (error["reason"], error["metadata"]) == ("GATE", {"failed": "S11,S13"})
 
 
 async def test_a_prefix_stands_before_the_models(port: int) -> None:

@@ -83,6 +83,14 @@ def test_a_call_without_end_fails(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.id)
+def test_a_gateway_that_is_gone_fails(scenario: Scenario) -> None:
+    """No connection is no clean error: nobody was there to give one."""
+    judged = judge(scenario, see(scenario, call(End.UNREACHABLE)), ANSWER)
+    assert judged.verdict is Verdict.FAILED
+    assert "The gateway took no connection." in judged.findings
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.id)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
