@@ -120,8 +120,13 @@ def build_request(
         request.sampling.MergeFrom(chat_pb2.Sampling(**sampling))
     _set_options(request, fields)
     if not request.idempotency_key:
-        request.idempotency_key = f"key_{secrets.token_hex(16)}"
+        request.idempotency_key = make_key()
     return request
+
+
+def make_key() -> str:
+    """Return an idempotency key that no other request has."""
+    return f"key_{secrets.token_hex(16)}"
 
 
 def _set_options(request: chat_pb2.ChatRequest, fields: ChatFields) -> None:

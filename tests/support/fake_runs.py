@@ -87,7 +87,7 @@ class FakeRun:
         self.id = identifier
         self.is_cancelled = threading.Event()
         self._script = script
-        self._events: list[event_pb2.ChatEvent] = []
+        self.events: list[event_pb2.ChatEvent] = []
         self._failure: TrunklineError | None = None
         self._is_over = False
         self._change = threading.Condition()
@@ -105,7 +105,7 @@ class FakeRun:
             events, is_over = self._wait_beyond(after)
             yield from events
             after += len(events)
-            if is_over and after == len(self._events):
+            if is_over and after == len(self.events):
                 break
         if self._failure is not None:
             raise self._failure
@@ -114,9 +114,9 @@ class FakeRun:
         """Wait for events after one, or the end; return them, and whether it is over."""
         with self._change:
             self._change.wait_for(
-                lambda: len(self._events) > after or self._is_over, timeout=_LIMIT_S
+                lambda: len(self.events) > after or self._is_over, timeout=_LIMIT_S
             )
-            return self._events[after:], self._is_over
+            return self.events[after:], self._is_over
 
     def cancel(self) -> None:
         """End the run."""
@@ -135,7 +135,7 @@ class FakeRun:
                     "RUN_CANCELLED", "The run was cancelled.", metadata={"by": "cancel"}
                 )
             if isinstance(step, TrunklineError):
-                step.metadata |= {"run_id": self.id, "last_sequence": str(len(self._events))}
+                step.metadata |= {"run_id": self.id, "last_sequence": str(len(self.events))}
                 self._failure = step
                 break
             if isinstance(step, event_pb2.ChatEvent):
@@ -149,8 +149,8 @@ class FakeRun:
         numbered = event_pb2.ChatEvent()
         numbered.CopyFrom(event)
         with self._change:
-            numbered.sequence = len(self._events) + 1
-            self._events.append(numbered)
+            numbered.sequence = len(self.events) + 1
+            self.events.append(numbered)
             self._change.notify_all()
 
 
@@ -166,6 +166,10 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
         self.scripts: list[list[Step]] = []
         """What the next runs do; when none is left they say `Hello.`."""
         self.runs: dict[str, FakeRun] = {}
+        self.keys: dict[str, FakeRun] = {}
+        """The runs by the idempotency keys of their requests."""
+        self.hold: threading.Event | None = None
+        """What the next call waits for before it is told its run."""
         self.reader_fault: tuple[int, TrunklineError] | None = None
         """After how many events the next reader is sent away, and with what; its run goes on."""
 
@@ -177,6 +181,7 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
     def StreamChat(self, request: Any, context: Any) -> Iterator[event_pb2.ChatEvent]:
         """Begin a run and yield its events."""
         run = self._begin(request)
+        self._wait()
         context.send_initial_metadata((("trunkline-run-id", run.id),))
         yield from self._read(run, 0)
 
@@ -189,6 +194,7 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
     def Chat(self, request: Any, context: Any) -> chat_pb2.ChatResponse:
         """Begin a run and return its end."""
         run = self._begin(request)
+        self._wait()
         # Its only reader is this call.
         context.add_callback(run.cancel)
         context.send_initial_metadata((("trunkline-run-id", run.id),))
@@ -203,6 +209,12 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
         run.cancel()
         return run_pb2.CancelChatResponse(run=run_pb2.Run(id=run.id))
 
+    def _wait(self) -> None:
+        """Wait where a test says so."""
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            hold.wait(_LIMIT_S)
+
     def _read(self, run: FakeRun, after: int) -> Iterator[event_pb2.ChatEvent]:
         """Yield a run's events to one reader."""
         fault, self.reader_fault = self.reader_fault, None
@@ -212,7 +224,7 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
             yield event
 
     def _begin(self, request: Any) -> FakeRun:
-        """Begin a run.
+        """Return the run of a request's key, which begins unless it did.
 
         Raises:
             NotFound: the catalog has models, and not this one.
@@ -226,9 +238,11 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
                     "nearest": self._catalog.nearest(request.model),
                 },
             )
+        if request.idempotency_key and request.idempotency_key in self.keys:
+            return self.keys[request.idempotency_key]
         script = self.scripts.pop(0) if self.scripts else say("Hello", ".")
         run = FakeRun(f"run_{len(self.runs) + 1}", script)
-        self.runs[run.id] = run
+        self.runs[run.id] = self.keys[request.idempotency_key] = run
         return run
 
     def _find(self, identifier: str) -> FakeRun:

@@ -1,39 +1,37 @@
-"""Read a run to its end, whatever becomes of the connection; Ctrl-C ends the run."""
+"""Read a run as the client library does, and show its failures; Ctrl-C ends the run.
+
+The library decides what is tried again and when. What is added here are the channels and words of
+the command line, and that who waits at a terminal is told soon when nobody is there to begin with.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Generator, Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 
 from trunkline.cli.client import CHAT_S, Client
 from trunkline.cli.failures import ExitCode, Failure, interrupted
-from trunkline.cli.refusals import read_status
 from trunkline.inference.v1 import chat_pb2, event_pb2, run_pb2
-from trunkline.kernel.status import error_info
+from trunkline_client.errors import DamagedStream, TrunklineError, Unreachable
+from trunkline_client.failure import FailedCall, read_failure
+from trunkline_client.reading import Reading as Run
+from trunkline_client.reading import find_run_id
+from trunkline_client.request import make_key
+from trunkline_client.resumption import Budget, Patience
 
-_RUN_ID: Final = "trunkline-run-id"
-# Waits before each try to come back, in seconds. A run waits 15 s for its reader by default.
-_PAUSES: Final = (0.1, 0.3, 1.0, 2.0)
+# So often is a request sent whose run is not known, and may never have begun.
+_BEGINNINGS: Final = 4
 _CANCEL_S: Final = 5.0
 
-# What a broken connection looks like, beside a status that says so itself.
-_BROKEN: Final = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.CANCELLED,
-    }
-)
 _NOT_TO_BE_READ: Final = frozenset({"RUN_NOT_FOUND", "SEQUENCE_AHEAD", "EVENTS_TRIMMED"})
 _CONTENT: Final = frozenset({"text_delta", "reasoning_delta", "tool_call_started"})
-_NO_END: Final = frozenset({"NOT_SERVING", "JOURNAL_UNAVAILABLE"})
 
 Events = Generator[event_pb2.ChatEvent, None, None]
 
@@ -43,17 +41,29 @@ class Reading:
 
     Args:
         client: reads it.
+        patience: how long to come back to it.
     """
 
-    def __init__(self, client: Client) -> None:
-        self.run_id = ""
-        self.last_sequence = 0
+    def __init__(self, client: Client, patience: Patience | None = None) -> None:
         self._client = client
+        self._patience = patience or Patience()
+        self._run = self._make_run()
         self._call: Any = None
         self._is_stream = True
         self._has_content = False
+        self._beginnings = 0
         self._cancelled = threading.Event()
         self._canceller: threading.Thread | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Return the run, `run_…`; empty until the server has told it."""
+        return self._run.run_id
+
+    @property
+    def last_sequence(self) -> int:
+        """Return the number of the last event that was read."""
+        return self._run.last_sequence
 
     def start(self, request: chat_pb2.ChatRequest) -> Events:
         """Begin a run and yield its events.
@@ -61,11 +71,9 @@ class Reading:
         Raises:
             Failure: it ended otherwise than with a whole answer, or cannot be read on.
         """
+        self._run = self._make_run(_with_key(request))
         with self._interruptible():
-            call = self._client.inference.StreamChat(
-                request, timeout=CHAT_S, metadata=self._client.token.metadata
-            )
-            yield from self._read(call)
+            yield from self._read()
 
     def resume(self, run_id: str, after: int) -> Events:
         """Yield a run's events after one.
@@ -77,10 +85,10 @@ class Reading:
         Raises:
             Failure: as `start`.
         """
-        self.run_id = run_id
-        self.last_sequence = after
+        rest = run_pb2.ResumeChatRequest(run_id=run_id, after_sequence=after)
+        self._run = self._make_run(resume=rest)
         with self._interruptible():
-            yield from self._read(self._open())
+            yield from self._read()
 
     def ask(self, request: chat_pb2.ChatRequest) -> chat_pb2.ChatResponse:
         """Begin a run and return its answer in one piece.
@@ -89,25 +97,40 @@ class Reading:
             Failure: as `start`.
         """
         self._is_stream = False
+        keyed = _with_key(request)
+        self._run = self._make_run(keyed)
         with self._interruptible():
-            call = self._client.inference.Chat.future(
-                request, timeout=CHAT_S, metadata=self._client.token.metadata
-            )
-            self._take(call)
-            try:
-                return call.result()
-            except grpc.FutureCancelledError:
-                raise self._interrupted() from None
-            except grpc.RpcError as error:
-                raise self._failure(error) from None
+            while True:
+                call = self._client.inference.Chat.future(
+                    keyed, timeout=self._left(), metadata=self._client.token.metadata
+                )
+                self._take(call)
+                try:
+                    return call.result()
+                except grpc.FutureCancelledError:
+                    raise self._interrupted() from None
+                except grpc.RpcError as error:
+                    self._recover(error)
+
+    def _make_run(
+        self,
+        request: chat_pb2.ChatRequest | None = None,
+        resume: run_pb2.ResumeChatRequest | None = None,
+    ) -> Run:
+        """Return a run of which nothing was read here."""
+        budget = Budget(self._patience, replicas=1)
+        return Run(budget, time.monotonic() + CHAT_S, request, resume)
+
+    def _left(self) -> float:
+        """Return how long the run may still be read, in seconds."""
+        return max(0.0, self._run.deadline_s - time.monotonic())
 
     def _open(self) -> Any:
         """Call for the events that have not been read."""
-        return self._client.inference.ResumeChat(
-            run_pb2.ResumeChatRequest(run_id=self.run_id, after_sequence=self.last_sequence),
-            timeout=CHAT_S,
-            metadata=self._client.token.metadata,
-        )
+        opening, caller = self._run.opening(), self._client.token.metadata
+        if isinstance(opening, chat_pb2.ChatRequest):
+            return self._client.inference.StreamChat(opening, timeout=self._left(), metadata=caller)
+        return self._client.inference.ResumeChat(opening, timeout=self._left(), metadata=caller)
 
     def _take(self, call: Any) -> None:
         """Make a call the current one, which Ctrl-C may have meant before it was known here."""
@@ -115,32 +138,50 @@ class Reading:
         if self._cancelled.is_set():
             call.cancel()
 
-    def _read(self, call: Any) -> Events:
+    def _read(self) -> Events:
         """Yield events, and come back after a broken connection."""
-        tries = 0
         while True:
+            call = self._open()
             self._take(call)
             try:
                 for event in call:
-                    if event.sequence <= self.last_sequence:
-                        continue
-                    tries = 0
-                    self.last_sequence = event.sequence
-                    self.run_id = event.run_started.run_id or self.run_id
-                    self._has_content |= event.WhichOneof("kind") in _CONTENT
-                    yield event
+                    taken = self._run.take(event)
+                    if taken is not None:
+                        self._has_content |= taken.kind in _CONTENT
+                        yield event
                 return
+            except DamagedStream as damage:
+                raise Failure(
+                    damage.message,
+                    "Ask again; what stands between here and the server may be at fault.",
+                    reason="DAMAGED",
+                    code="DATA_LOSS",
+                ) from None
             except grpc.RpcError as error:
-                self.run_id = self.run_id or _find_run_id(call)
-                if not self.run_id or self._cancelled.is_set() or not _is_broken(error):
-                    raise self._failure(error) from None
-                if tries == len(_PAUSES):
-                    raise self._lost() from None
+                if self._run.completed is not None:
+                    return
+                self._run.begin(find_run_id(call.initial_metadata()))
+                self._recover(error)
             finally:
                 call.cancel()
-            self._cancelled.wait(_PAUSES[tries])
-            tries += 1
-            call = self._open()
+
+    def _recover(self, error: grpc.RpcError) -> None:
+        """Wait until it is time to come back after a failed call.
+
+        Raises:
+            Failure: there is no coming back.
+        """
+        self._beginnings += not self.run_id
+        if self._cancelled.is_set() or self._beginnings == _BEGINNINGS:
+            raise self._failure(error) from None
+        try:
+            # What gRPC raises is the call, by its documentation.
+            wait_s = self._run.recover(read_failure(cast(FailedCall, error)), time.monotonic())
+        except Unreachable:
+            raise (self._lost() if self.run_id else self._failure(error)) from None
+        except TrunklineError:
+            raise self._failure(error) from None
+        self._cancelled.wait(wait_s)
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -171,7 +212,7 @@ class Reading:
         its id, which gRPC shows with the answer only, is not needed.
         """
         call = self._call
-        run_id = self.run_id or (_find_run_id(call) if self._is_stream else "")
+        run_id = self.run_id or self._find_run_id()
         if run_id:
             with contextlib.suppress(Failure):
                 self._client.ask(
@@ -182,6 +223,12 @@ class Reading:
                 return
         if call is not None:
             call.cancel()
+
+    def _find_run_id(self) -> str:
+        """Return the id of the run that is begun; empty: it is not told. Waits for it."""
+        if self._call is None or not self._is_stream:
+            return ""
+        return find_run_id(self._call.initial_metadata())
 
     def _failure(self, error: grpc.RpcError) -> Failure:
         """Return the failure that a run's end means, with what is needed to come back to it."""
@@ -221,17 +268,8 @@ class Reading:
         return f"`trunkline chat --resume {self.run_id} --after {self.last_sequence}`"
 
 
-def _find_run_id(call: Any) -> str:
-    """Return the run's id from a call's initial metadata; empty: it has none. Waits for them."""
-    if call is None:
-        return ""
-    metadata = call.initial_metadata() or ()
-    return next((value for key, value in metadata if key == _RUN_ID), "")
-
-
-def _is_broken(error: grpc.RpcError) -> bool:
-    """Tell whether a call ended before its run did."""
-    call: Any = error
-    status = read_status(call)
-    info = error_info(status) if status is not None else None
-    return call.code() in _BROKEN if info is None else info.reason in _NO_END
+def _with_key(request: chat_pb2.ChatRequest) -> chat_pb2.ChatRequest:
+    """Return a request by which a run begins once, however often it is sent."""
+    keyed = chat_pb2.ChatRequest(idempotency_key=make_key())
+    keyed.MergeFrom(request)
+    return keyed

@@ -10,7 +10,6 @@ from typing import Final, TextIO
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
-from trunkline.cli.failures import Failure
 from trunkline.cli.output import name_value
 from trunkline.cli.shown import Shown
 from trunkline.cli.text import clean, clean_line
@@ -211,24 +210,12 @@ class PatientScreen(Screen):
         self._fold: Fold | None = Fold()
 
     def show(self, event: event_pb2.ChatEvent) -> None:
-        """Keep content, and show what else the event says.
-
-        Raises:
-            Failure: the answer is not what was sent.
-        """
+        """Keep content, and show what else the event says."""
         if self._fold is None:
             return
         if event.HasField("turn_completed"):
             self.show_message(self._fold.message())
-        try:
-            self._fold.feed(event)
-        except ValueError as error:
-            raise Failure(
-                f"The stream is damaged: {error}.",
-                "Ask again; what stands between here and the server may be at fault.",
-                reason="DAMAGED",
-                code="DATA_LOSS",
-            ) from None
+        self._fold.feed(event)
         if event.WhichOneof("kind") in ("attempt_failed", "continuation_started"):
             super().show(event)
 

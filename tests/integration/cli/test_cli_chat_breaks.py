@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from integration.cli.child import Cli
 from support.cuttable_line import CuttableLine
 from support.fake_runs import say, text
-from support.fake_suite import FakeSuite, wait_for
-from trunkline.inference.v1 import event_pb2
+from support.fake_suite import ADMIN_TOKEN, FakeSuite, wait_for
+from trunkline.cli.addresses import parse_addresses
+from trunkline.cli.client import Client, Token
+from trunkline.cli.failures import ExitCode, Failure
+from trunkline.cli.reading import Reading
+from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2
 from trunkline.kernel.errors import NotFound, OutOfRange, Unavailable
+from trunkline_client import Patience
+
+QUESTION = chat_pb2.ChatRequest(
+    messages=[
+        message_pb2.Message(role=message_pb2.ROLE_USER, content=[message_pb2.Part(text="Hello")])
+    ]
+)
 
 
 @pytest.fixture
@@ -114,19 +128,72 @@ def test_a_reader_that_fell_behind_is_told(cli: Cli, suite: FakeSuite) -> None:
     assert suite.requests("ResumeChat") == []
 
 
-def test_a_server_that_does_not_come_back_is_given_up(
-    cli: Cli, suite: FakeSuite, line: CuttableLine
-) -> None:
-    """After a bounded number of tries, with the way to read on later."""
+def test_a_server_that_does_not_come_back_is_given_up(suite: FakeSuite, line: CuttableLine) -> None:
+    """When the patience is at its end, with the way to read on later."""
     suite.inference.scripts.append([text("one "), threading.Event()])
-    child = cli.start("chat", "--json", "--address", line.address, "Hello")
-    read_until(child, "one ")
+    token = Token("a test", (("authorization", f"Bearer {ADMIN_TOKEN}"),))
+    client = Client(line.address, parse_addresses(line.address), token)
+    reading = Reading(client, Patience(tries=3, first_wait_s=0.01))
+    with contextlib.closing(client), contextlib.closing(reading.start(QUESTION)) as events:
+        assert [next(events).sequence for _ in range(2)] == [1, 2]
+        line.cut(stay_down=True)
+        with pytest.raises(Failure) as caught:
+            next(events)
+    failure = caught.value
+    assert failure.exit_code is ExitCode.UNREACHABLE
+    assert "broke in the middle" in failure.what
+    assert failure.advice.endswith("`trunkline chat --resume run_1 --after 2` reads on.")
+    assert failure.metadata == {"run_id": "run_1", "last_sequence": "2"}
+
+
+def test_a_server_that_was_never_there_is_given_up_soon(cli: Cli, line: CuttableLine) -> None:
+    """Who waits at a terminal need not wait for the patience of a run."""
     line.cut(stay_down=True)
+    result = cli.run("chat", "--address", line.address, "Hello")
+    result.assert_reads_well()
+    assert result.code == 3
+    assert line.connections <= 4
+
+
+@pytest.mark.parametrize("options", [[], ["--no-stream"]])
+def test_a_chat_that_broke_before_its_run_was_known_is_sent_again(
+    cli: Cli, suite: FakeSuite, line: CuttableLine, options: list[str]
+) -> None:
+    """By its key it finds the run that it has begun."""
+    gate = suite.inference.hold = threading.Event()
+    child = cli.start("chat", *options, "--address", line.address, "Hello")
+    wait_for(lambda: "run_1" in suite.inference.runs)
+    line.cut()
+    gate.set()
     code, out, err = end(child)
-    assert (code, out) == (3, "")
-    error = json.loads(err)["error"]
-    assert "broke in the middle" in error["message"]
-    assert error["advice"].endswith("`trunkline chat --resume run_1 --after 2` reads on.")
+    assert (code, out) == (0, "Hello.\n"), err
+    first, second = suite.requests("Chat" if options else "StreamChat")
+    assert first == second
+    assert first.idempotency_key
+    assert list(suite.inference.runs) == ["run_1"]
+
+
+def test_a_server_that_names_a_wait_is_waited_for(cli: Cli, suite: FakeSuite) -> None:
+    """As often as the library does, and as long as it is told."""
+    wait = timedelta(seconds=0.1)
+    away = Unavailable("JOURNAL_UNAVAILABLE", "Come back.", retry_after=wait)
+    suite.inference.reader_fault = (2, away)
+    suite.faults["ResumeChat"].extend([away] * 6)
+    before = time.monotonic()
+    result = cli.run("chat", "Hello")
+    assert (result.code, result.out) == (0, "Hello.\n")
+    assert suite.methods().count("ResumeChat") == 7
+    assert time.monotonic() - before >= 0.7
+
+
+def test_a_missing_event_is_told(cli: Cli, suite: FakeSuite) -> None:
+    """An answer with a hole is not shown as a whole one."""
+    assert cli.run("chat", "Hello").code == 0
+    del suite.inference.runs["run_1"].events[1]
+    result = cli.run("chat", "--resume", "run_1")
+    result.assert_reads_well()
+    assert (result.code, result.out) == (1, "")
+    assert "Event 3 came after event 1." in result.err
 
 
 def test_a_run_that_is_lost_meanwhile_is_told(
