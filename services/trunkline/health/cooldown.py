@@ -6,7 +6,8 @@ one, or one with an address of its own, cools only itself.
 Within a generation a deadline only ever moves later, and only an attempt that was begun
 after it, in the half-open, closes the cooldown or begins the next generation. What was
 begun before speaks of the trouble that is known already; only a wait that the provider
-asks for with it counts.
+asks for with it counts. One that ends before our own guess does forbids the route until
+then; the guess goes on as what it was.
 """
 
 from __future__ import annotations
@@ -53,11 +54,12 @@ class Cooldown:
 
     Attributes:
         route: what cools.
-        kind: what failed last.
+        kind: of what failed last, as far as that set the deadline.
         failures: in a row.
         generation: grows each time the route begins to cool.
         deadline_ns: until when it is not asked; from then on it is half-open.
-        provider_given: the provider asked for that wait.
+        given_until_ns: until when the provider asked not to be asked, at most the deadline;
+            0: it did not, or that is over and our guess goes on.
         trial_id: of the trial that is under way; empty: none was since it began to cool.
         trial_end_ns: when the trial ends by itself.
         witness: as it was when the route began to cool.
@@ -68,10 +70,15 @@ class Cooldown:
     failures: int
     generation: int
     deadline_ns: int
-    provider_given: bool = False
+    given_until_ns: int = 0
     trial_id: str = ""
     trial_end_ns: int = 0
     witness: Witness = Witness()
+
+    @property
+    def outlasts_given_wait(self) -> bool:
+        """Tell whether our own guess goes on after the wait that the provider asked for."""
+        return 0 < self.given_until_ns < self.deadline_ns
 
     def remaining_ns(self, now_ns: int) -> int:
         """Return how long the route still is not asked; 0: it is half-open.
@@ -81,20 +88,27 @@ class Cooldown:
         left = self.deadline_ns - now_ns
         return left if 0 < left <= 2 * LONGEST_NS else 0
 
+    def is_provider_given(self, now_ns: int) -> bool:
+        """Tell whether the provider asked for the wait: the route is not even asked last."""
+        return self.given_until_ns > now_ns or self.given_until_ns == self.deadline_ns
+
     def trial_remaining_ns(self, now_ns: int) -> int:
         """Return how long the trial may still take; 0: nobody holds one."""
         left = self.trial_end_ns - now_ns
         return left if self.trial_id and 0 < left <= LONGEST_NS else 0
 
-    def is_over(self, witness: Witness) -> bool:
+    def is_over(self, witness: Witness, now_ns: int) -> bool:
         """Tell whether what is known of key and list now ends the cooldown.
 
         Args:
             witness: as it is now.
+            now_ns: by the clock of all replicas.
         """
         then = self.witness
-        if self.kind == failure_pb2.ERROR_KIND_MODEL_NOT_FOUND and witness.list_ns > then.list_ns:
-            return True
+        is_unlisted = self.kind == failure_pb2.ERROR_KIND_MODEL_NOT_FOUND
+        if is_unlisted and witness.list_ns > then.list_ns:
+            # A list speaks against our guess, not against what the provider asked for.
+            return self.given_until_ns <= now_ns
         # Of all keys, or of one of which nothing was known then.
         if not self.route.credential_id or not then.version:
             return False
@@ -169,22 +183,26 @@ def weigh(
     wait_ns = min(evidence.wait_ns, LONGEST_NS)
     if before is not None and not before.admits(evidence.began_ns, now_ns):
         if wait_ns > 0:
+            given_until_ns = now_ns + wait_ns
+            is_longer = given_until_ns > before.deadline_ns
             changes[route] = replace(
                 changes.get(route) or before,
-                kind=evidence.kind,
-                deadline_ns=max(before.deadline_ns, now_ns + wait_ns),
-                provider_given=True,
+                # Of what the route cools for: that of our guess also says what ends it.
+                kind=evidence.kind if is_longer else before.kind,
+                deadline_ns=max(before.deadline_ns, given_until_ns),
+                given_until_ns=max(before.given_until_ns, given_until_ns),
             )
         return changes
     failures = before.failures + 1 if before is not None else 1
     guess_s = rule.waits_s[min(failures, len(rule.waits_s)) - 1] * factor
+    deadline_ns = now_ns + (wait_ns if wait_ns > 0 else int(guess_s * SECOND_NS))
     changes[route] = Cooldown(
         route,
         evidence.kind,
         failures,
         generation,
-        now_ns + (wait_ns if wait_ns > 0 else int(guess_s * SECOND_NS)),
-        provider_given=wait_ns > 0,
+        deadline_ns,
+        given_until_ns=deadline_ns if wait_ns > 0 else 0,
         witness=evidence.witness,
     )
     return changes
@@ -207,6 +225,20 @@ def weigh_probe(
         if (each := held.get(route)) is not None
         and each.kind == failure_pb2.ERROR_KIND_UNREACHABLE
         and each.admits(began_ns, now_ns)
+    }
+
+
+def end_given_waits(held: Mapping[Route, Cooldown], now_ns: int) -> Changes:
+    """Return what changes where a provider's wait is over, and our longer guess goes on.
+
+    Args:
+        held: what cools.
+        now_ns: by the clock of all replicas.
+    """
+    return {
+        route: replace(each, given_until_ns=0)
+        for route, each in held.items()
+        if each.outlasts_given_wait and each.given_until_ns <= now_ns < each.deadline_ns
     }
 
 
@@ -239,6 +271,10 @@ def strictest(cooldowns: Iterable[Cooldown], now_ns: int) -> Cooldown | None:
 
     def weight(each: Cooldown) -> tuple[bool, int, int]:
         remaining = each.remaining_ns(now_ns)
-        return each.provider_given and remaining > 0, remaining, each.trial_remaining_ns(now_ns)
+        return (
+            each.is_provider_given(now_ns) and remaining > 0,
+            remaining,
+            each.trial_remaining_ns(now_ns),
+        )
 
     return max(cooldowns, key=weight, default=None)

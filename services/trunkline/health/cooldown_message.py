@@ -21,6 +21,7 @@ def describe(cooldown: Cooldown, now_ns: int) -> health_pb2.Cooldown:
     """Return a cooldown as it stands at a time."""
     remaining_ns = cooldown.remaining_ns(now_ns)
     described = _begin(cooldown, _OPEN if remaining_ns else _HALF_OPEN)
+    described.provider_given = cooldown.is_provider_given(now_ns)
     described.remaining.CopyFrom(_span(remaining_ns))
     trial_ns = cooldown.trial_remaining_ns(now_ns)
     if trial_ns:
@@ -62,7 +63,8 @@ def read_cooldown(told: health_pb2.Cooldown) -> Cooldown | None:
         told.failures,
         told.generation,
         told.remaining.ToNanoseconds(),
-        told.provider_given,
+        # What is told is told anew when our guess goes on after the provider's wait.
+        told.remaining.ToNanoseconds() if told.provider_given else 0,
         "told" if told.HasField("trial_remaining") else "",
         told.trial_remaining.ToNanoseconds(),
     )
@@ -87,7 +89,7 @@ def _begin(cooldown: Cooldown, state: health_pb2.CooldownState.ValueType) -> hea
         kind=cooldown.kind,
         failures=cooldown.failures,
         generation=cooldown.generation,
-        provider_given=cooldown.provider_given,
+        provider_given=cooldown.given_until_ns > 0,
     )
 
 

@@ -19,7 +19,6 @@ from trunkline.health.cooldown import Changes, Cooldown
 from trunkline.health.cooldown_message import (
     count_out,
     describe,
-    read_cooldown,
     route_of,
     tell,
     tell_closed,
@@ -215,14 +214,10 @@ class CooldownRegister:
 
     def _is_known(self, told: health_pb2.Cooldown) -> bool:
         """Tell whether a change is no news here."""
-        held, news = self.held.get(route_of(told.route)), read_cooldown(told)
-        if held is None or news is None:
-            return held is None and news is None
-        return (held.generation, held.deadline_ns, held.trial_end_ns) == (
-            news.generation,
-            news.deadline_ns,
-            news.trial_end_ns,
-        )
+        held = self.held.get(route_of(told.route))
+        if held is None:
+            return told.state == health_pb2.COOLDOWN_STATE_CLOSED
+        return tell(held).cooldown == told
 
     def _find_surplus(self, changes: Changes) -> list[Route]:
         """Return what is to be forgotten to make room for what begins: the oldest."""

@@ -9,15 +9,18 @@ just made is of a moment, and the next outcome makes up for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from trunkline.health.cooldown import (
     FACTORS,
+    SECOND_NS,
     Changes,
     Cooldown,
     Evidence,
+    end_given_waits,
     lease_trial,
     weigh,
     weigh_probe,
@@ -103,6 +106,8 @@ class Cooldowns:
                 if has_trial:
                     raise StoreUnavailable("health") from error
         held, now_ns = register.held, register.time_ns()
+        if any(held[route].outlasts_given_wait for route in routes & held.keys()):
+            self._wanted.set()
         cooling = [describe(held[route], now_ns) for route in sorted(routes & held.keys())]
         return [*cooling, *map(describe_closed, closed)]
 
@@ -163,17 +168,38 @@ class Cooldowns:
         while True:
             try:
                 await self._register.sync()
-                async with asyncio.timeout(_SYNC_EVERY_S):
-                    await self._wanted.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause_s()):
+                        await self._wanted.wait()
                 self._wanted.clear()
                 await self._register.take_over_heard()
                 await self._end_over()
-            except TimeoutError:
-                pass
+                await self._end_given_waits()
             except STORE_FAILURES as error:
                 log.error("cooldowns_not_written", error=type(error).__name__)
                 self._wanted.set()
                 await asyncio.sleep(_RETRY_S)
+
+    def _pause_s(self) -> float:
+        """Return how long nothing is due: a provider's wait may end before our guess does."""
+        now_ns = self._register.time_ns()
+        ends = (
+            each.given_until_ns - now_ns
+            for each in self._register.held.values()
+            if each.outlasts_given_wait and each.remaining_ns(now_ns)
+        )
+        return min([_SYNC_EVERY_S, *(max(0, end) / SECOND_NS for end in ends)])
+
+    async def _end_given_waits(self) -> None:
+        """Tell of routes whose provider's wait is over that our own guess goes on."""
+
+        def decide(held: Mapping[Route, Cooldown], now_ns: int, generation: int) -> Changes:
+            del generation
+            return end_given_waits(held, now_ns)
+
+        changes = decide(self._register.held, self._register.time_ns(), 0)
+        if changes:
+            await self._register.change({route.model for route in changes}, decide)
 
     async def _end_over(self) -> None:
         """End what the views speak against: a key was replaced or proven, a list read again."""
@@ -195,7 +221,8 @@ class Cooldowns:
     def _is_over(self, cooldown: Cooldown) -> bool:
         """Tell whether the views speak against a cooldown."""
         route, standing = cooldown.route, self._standing
-        return standing.is_gone(route) or cooldown.is_over(standing.witness(route))
+        now_ns = self._register.time_ns()
+        return standing.is_gone(route) or cooldown.is_over(standing.witness(route), now_ns)
 
     def _weigh(
         self,

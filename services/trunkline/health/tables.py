@@ -77,7 +77,7 @@ class CooldownRow(Tables, table=True):
         failures: in a row.
         generation: of the cooldown; each is a revision of the outbox.
         deadline_ns: until when it is not asked.
-        provider_given: the provider asked for that wait.
+        given_until_ns: until when the provider asked not to be asked; 0: it did not.
         trial_id: of the trial; empty: none.
         trial_end_ns: when the trial ends by itself.
         key_version: of the key, when the route began to cool.
@@ -93,7 +93,7 @@ class CooldownRow(Tables, table=True):
     failures: int
     generation: int = Field(sa_type=BigInteger)
     deadline_ns: int = Field(sa_type=BigInteger)
-    provider_given: bool
+    given_until_ns: int = Field(sa_type=BigInteger)
     trial_id: str
     trial_end_ns: int = Field(sa_type=BigInteger)
     key_version: int = Field(sa_type=BigInteger)

@@ -86,6 +86,29 @@ async def test_one_is_granted_the_trial_that_closes_it(health: HealthHarness) ->
     assert again.failures == 1
 
 
+@pytest.mark.both_stores
+async def test_a_wait_shorter_than_our_guess_forbids_for_its_time_only(
+    health: HealthHarness,
+) -> None:
+    """Then it is told that the guess goes on: the route may be asked last."""
+    async with health.watch(cooldowns_only=True) as reading:
+        await reading.kind("snapshot_complete")
+        (guessed,) = await health.report(outcome(kind=NO_MODEL))
+        (given,) = await health.report(outcome(kind=ERROR, wait_s=SHORT_S))
+        assert (guessed.provider_given, given.provider_given) == (False, True)
+        assert (given.kind, given.generation) == (NO_MODEL, guessed.generation)
+        assert _seconds(given) > LONG_S
+
+        async def list_told() -> list[health_pb2.Cooldown]:
+            return [each.cooldown for each in reading.messages if each.HasField("cooldown")]
+
+        told = await eventually(list_told, lambda seen: len(seen) == 3)
+        assert [each.provider_given for each in told] == [False, True, False]
+        assert {(each.state, each.generation) for each in told} == {(OPEN, given.generation)}
+    (shown,) = (await health.get()).cooldowns
+    assert not shown.provider_given
+
+
 async def test_a_trial_that_never_reports_ends_by_itself(health: HealthHarness) -> None:
     """Then another is granted; one that fails begins the next wait."""
     await health.report(outcome(kind=ERROR, wait_s=SHORT_S))

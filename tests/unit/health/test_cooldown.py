@@ -18,6 +18,7 @@ from trunkline.health.cooldown import (
     Cooldown,
     Evidence,
     Witness,
+    end_given_waits,
     lease_trial,
     strictest,
     weigh,
@@ -140,7 +141,7 @@ def test_each_kind_cools_what_it_speaks_of(
         assert list(fleet.held) == [cools]
         assert fleet.remaining_s(cools) == wait_s
         assert fleet.held[cools].failures == failures
-        assert not fleet.held[cools].provider_given
+        assert not fleet.held[cools].is_provider_given(fleet.now)
         fleet.pass_s(wait_s)
     own = Fleet()
     own.report(kind, speaks_for_others=False, factor=0.8)
@@ -172,14 +173,14 @@ def test_the_providers_wait_counts_up_to_an_hour(fleet: Fleet) -> None:
     """As it is, whatever we would guess."""
     fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=7.5, factor=0.8)
     assert fleet.remaining_s(ROUTE) == 7.5
-    assert fleet.held[ROUTE].provider_given
+    assert fleet.held[ROUTE].is_provider_given(fleet.now)
     fleet.pass_s(7.5)
     fleet.report(ERROR_KIND_RATE_LIMITED, wait_s=1e6)
     assert fleet.remaining_s(ROUTE) == 3600
     fleet.pass_s(3600)
     fleet.report(ERROR_KIND_RATE_LIMITED)
     assert fleet.remaining_s(ROUTE) == 4
-    assert not fleet.held[ROUTE].provider_given
+    assert not fleet.held[ROUTE].is_provider_given(fleet.now)
 
 
 def test_one_request_is_one_step(fleet: Fleet) -> None:
@@ -205,6 +206,34 @@ def test_what_was_begun_before_speaks_of_known_trouble(fleet: Fleet) -> None:
     fleet.pass_s(20)
     assert not fleet.report(ERROR_KIND_UNSPECIFIED, age_s=0.5)
     assert fleet.report(ERROR_KIND_UNSPECIFIED) == {ROUTE: None}
+
+
+def test_a_wait_shorter_than_our_guess_forbids_for_its_time_only(fleet: Fleet) -> None:
+    """The guess goes on as what it was, and ends by what ends it."""
+    fleet.report(ERROR_KIND_MODEL_NOT_FOUND)
+    fleet.report(ERROR_KIND_SERVER_ERROR, age_s=5, wait_s=2)
+    cooldown = fleet.held[MODEL]
+    assert (cooldown.kind, fleet.remaining_s(MODEL)) == (ERROR_KIND_MODEL_NOT_FOUND, 3600)
+    assert cooldown.is_provider_given(fleet.now)
+    listed = Witness(list_ns=1)
+    assert not cooldown.is_over(listed, fleet.now)
+    assert not end_given_waits(fleet.held, fleet.now)
+    fleet.pass_s(2)
+    assert not cooldown.is_provider_given(fleet.now)
+    assert cooldown.is_over(listed, fleet.now)
+    fleet.take(end_given_waits(fleet.held, fleet.now))
+    assert fleet.held == {MODEL: replace(cooldown, given_until_ns=0)}
+    assert not end_given_waits(fleet.held, fleet.now)
+
+
+def test_a_wait_longer_than_our_guess_is_what_the_route_cools_for(fleet: Fleet) -> None:
+    """To its end it is the provider's own word."""
+    fleet.report(ERROR_KIND_BROKEN_STREAM)
+    fleet.report(ERROR_KIND_SERVER_ERROR, age_s=5, wait_s=7)
+    assert fleet.held[MODEL].kind == ERROR_KIND_SERVER_ERROR
+    fleet.pass_s(6.9)
+    assert fleet.held[MODEL].is_provider_given(fleet.now)
+    assert not end_given_waits(fleet.held, fleet.now)
 
 
 def test_a_success_in_the_half_open_closes_all_that_applied(fleet: Fleet) -> None:
@@ -303,7 +332,7 @@ def test_news_of_key_or_list_end_what_they_speak_against(
     """By comparison with what was known before, since clocks of services differ."""
     fleet.report(kind, witness=then, speaks_for_others=False)
     (cooldown,) = fleet.held.values()
-    assert cooldown.is_over(now) is is_over
+    assert cooldown.is_over(now, fleet.now) is is_over
 
 
 def test_a_deadline_from_before_the_clock_was_set_back_is_over(fleet: Fleet) -> None:
@@ -396,6 +425,15 @@ class Reports(RuleBasedStateMachine):
         self.trials += free
         assert self.fleet.acquire(f"trial_{self.trials}", route) is free
 
+    @rule()
+    def end_given_waits(self) -> None:
+        """It was looked where a provider's wait was over: only there our guess goes on."""
+        now = self.fleet.now
+        for route, after in self.fleet.take(end_given_waits(self.fleet.held, now)).items():
+            assert after is not None
+            assert 0 < self.before[route].given_until_ns <= now < after.deadline_ns
+            self.before[route] = after
+
     @rule(age_s=ages_s)
     def probe(self, age_s: float) -> None:
         """A list was answered."""
@@ -412,11 +450,12 @@ class Reports(RuleBasedStateMachine):
             assert after.remaining_ns(self.fleet.now) <= LONGEST_NS
             if before is None:
                 continue
+            assert after.given_until_ns <= after.deadline_ns
             assert after.generation >= before.generation
             assert after.deadline_ns >= before.deadline_ns
             if after.generation == before.generation:
                 assert after.failures == before.failures
-                assert after.provider_given >= before.provider_given
+                assert after.given_until_ns >= before.given_until_ns
         self.before = dict(self.fleet.held)
 
 
