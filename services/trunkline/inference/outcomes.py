@@ -184,6 +184,8 @@ class Outcomes:
         elif ended.will_retry:
             return
         else:
-            cooldown = judge_failure(then, ended.failure, ended.model, ended.credential_id)
+            model, key = ended.model, ended.credential_id
+            held = self._view.generation(model, key)
+            cooldown = judge_failure(then, ended.failure, model, key, held)
         if cooldown is not None:
             self._view.adopt((cooldown,))

@@ -1,8 +1,9 @@
 """What cools by this process's own word while health does not take outcomes. Pure.
 
 It is kept short and simple: a route is left alone for a moment after a failure and then
-tried by `Cooling`'s own leave, and what answers is asked again. Where nothing cools yet, only
-the model with the key that was used begins to. What health tells later goes before.
+tried by `Cooling`'s own leave, and what answers is asked again. Where nothing cools yet, and
+wherever the provider gave a wait, it is only the model with the key that was used. What health
+tells later goes before.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def judge_failure(
     failure: failure_pb2.AttemptFailure,
     model: str,
     credential_id: str,
+    generation: int,
 ) -> health_pb2.Cooldown | None:
     """Return what cools by a failure; None: it says nothing of the provider.
 
@@ -51,22 +53,23 @@ def judge_failure(
         failure: of an attempt that its request does not make again.
         model: that was asked, `provider/model`.
         credential_id: of the key that was used; empty: none.
+        generation: of what is held of just that model with that key; 0: nothing is.
     """
     if failure.kind in _OF_US or find_row(failure).next in _OF_REQUEST:
         return None
     wait_s = min(to_seconds(failure.reply.retry_after), _LONGEST_S)
-    if then is not None:
-        if then.state != HALF_OPEN and not wait_s:
+    if then is not None and not wait_s:
+        if then.state != HALF_OPEN:
             # It speaks of the trouble that is known already.
             return None
-        model, credential_id = then.model, then.credential_id
+        model, credential_id, generation = then.model, then.credential_id, then.generation
     return health_pb2.Cooldown(
         route=health_pb2.RouteKey(model=model, credential_id=credential_id),
         state=health_pb2.COOLDOWN_STATE_OPEN,
         remaining=duration(wait_s or WAIT_S),
         kind=failure.kind,
         failures=1,
-        # Of what health never told of: less than any that it gives.
-        generation=then.generation if then is not None else 0,
+        # One that health told of, or none: less than any that it gives from now on.
+        generation=generation,
         provider_given=wait_s > 0,
     )

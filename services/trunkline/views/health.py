@@ -129,6 +129,11 @@ class HealthView:
         found = (self._held[place].stand(now) for place in places if place in self._held)
         return max(found, key=_weigh, default=None)
 
+    def generation(self, model: str, credential_id: str) -> int:
+        """Return the generation of what is held of just this route; 0: nothing is."""
+        held = self._held.get((model, credential_id))
+        return held.told.generation if held is not None else 0
+
     def adopt(self, cooldowns: Iterable[health_pb2.Cooldown]) -> None:
         """Take over what ReportOutcomes or AcquireTrial answered, ahead of the watch.
 

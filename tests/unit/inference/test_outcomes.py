@@ -7,7 +7,7 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from trunkline.health.v1 import health_service_pb2
+from trunkline.health.v1 import health_pb2, health_service_pb2
 from trunkline.inference.outcomes import Outcomes
 from trunkline.inference.v1 import failure_pb2
 from trunkline.kernel.clock import duration, to_seconds
@@ -73,9 +73,17 @@ class Reporter:
             will_retry=will_retry,
         )
 
-    def cools_s(self) -> float | None:
-        """Return how long the route still cools here; None: it does not."""
-        cooldown = self.view.find("openai/a", "cred_1", self.clock.monotonic())
+    def told(self, model: str, key: str, generation: int) -> None:
+        """Let health tell of a route that cools for a second by its guess."""
+        route = health_pb2.RouteKey(model=model, credential_id=key)
+        cooldown = health_pb2.Cooldown(
+            route=route, state=OPEN, remaining=duration(1), generation=generation
+        )
+        self.view.adopt([cooldown])
+
+    def cools_s(self, model: str = "openai/a", key: str = "cred_1") -> float | None:
+        """Return how long a route still cools here; None: it does not."""
+        cooldown = self.view.find(model, key, self.clock.monotonic())
         if cooldown is None:
             return None
         assert (cooldown.state == OPEN) is (cooldown.remaining_s > 0)
@@ -102,6 +110,18 @@ async def test_what_health_does_not_take_cools_here(reporter: Reporter) -> None:
     assert reporter.cools_s() is None
     reporter.end(wait_s=30)
     assert reporter.cools_s() == 30
+
+
+async def test_a_wait_is_of_the_model_and_the_key_it_was_given_to(reporter: Reporter) -> None:
+    """Though more of the provider was half-open when it was asked, in whichever generation."""
+    reporter.told("openai/*", "", 7)
+    reporter.told("openai/a", "cred_1", 9)
+    reporter.clock.pass_s(1)
+    reporter.end(wait_s=3600)
+    await reporter.outcomes.flush()
+    assert reporter.cools_s() == 3600
+    assert reporter.cools_s("openai/b", "cred_1") == 0
+    assert reporter.cools_s("openai/a", "cred_2") == 0
 
 
 async def test_of_a_providers_wait_is_told_what_is_left(reporter: Reporter) -> None:

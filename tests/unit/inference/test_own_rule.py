@@ -30,7 +30,7 @@ def failed(
 
 def test_a_failure_cools_the_model_with_the_key_for_a_moment() -> None:
     """In a generation that is older than any of health's."""
-    cooldown = judge_failure(None, failed(), "openai/a", "cred_1")
+    cooldown = judge_failure(None, failed(), "openai/a", "cred_1", 0)
     assert cooldown is not None
     assert (cooldown.route.model, cooldown.route.credential_id) == ("openai/a", "cred_1")
     assert (cooldown.state, cooldown.generation, cooldown.provider_given) == (OPEN, 0, False)
@@ -41,24 +41,26 @@ def test_a_failure_cools_the_model_with_the_key_for_a_moment() -> None:
 def test_a_wait_that_the_provider_gave_always_counts(
     state: health_pb2.CooldownState.ValueType | None,
 ) -> None:
-    """At most an hour of it."""
+    """At most an hour of it, for whom it was given: other models and keys may be asked."""
     then = stands(state) if state is not None else None
-    cooldown = judge_failure(then, failed(wait_s=7200), "openai/a", "cred_1")
+    cooldown = judge_failure(then, failed(wait_s=7200), "openai/a", "cred_1", 5)
     assert cooldown is not None
     assert cooldown.provider_given
+    assert (cooldown.route.model, cooldown.route.credential_id) == ("openai/a", "cred_1")
+    assert cooldown.generation == 5
     assert to_seconds(cooldown.remaining) == 3600
 
 
 def test_what_was_begun_while_it_cooled_changes_nothing() -> None:
     """It speaks of the trouble that is known already, or did not wait for its end."""
-    assert judge_failure(stands(OPEN), failed(), "openai/a", "cred_1") is None
+    assert judge_failure(stands(OPEN), failed(), "openai/a", "cred_1", 0) is None
     assert judge_answer(stands(OPEN)) is None
     assert judge_answer(None) is None
 
 
 def test_what_was_begun_in_the_half_open_decides() -> None:
     """Within the generation that health gave: what health tells next goes before."""
-    again = judge_failure(stands(HALF_OPEN), failed(), "openai/a", "cred_1")
+    again = judge_failure(stands(HALF_OPEN), failed(), "openai/a", "cred_1", 0)
     assert again is not None
     assert (again.route.model, again.route.credential_id) == ("openai/a", "")
     assert (again.state, again.generation) == (OPEN, 7)
@@ -82,4 +84,4 @@ def test_what_says_nothing_of_the_provider_cools_nothing(
     kind: failure_pb2.ErrorKind.ValueType,
 ) -> None:
     """A failure of the request or of our own."""
-    assert judge_failure(None, failed(kind), "openai/a", "cred_1") is None
+    assert judge_failure(None, failed(kind), "openai/a", "cred_1", 0) is None
