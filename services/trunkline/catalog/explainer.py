@@ -21,9 +21,9 @@ from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.database import Database, Session
 from trunkline.planning.balance import arrange
-from trunkline.planning.candidates import expand, find_route
+from trunkline.planning.candidates import Candidate, expand, find_route
 from trunkline.views.credentials import CredentialView
-from trunkline.views.health import HealthView
+from trunkline.views.health import Cooldown, HealthView
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +104,22 @@ class Explainer:
             for model in models
             for each in expand(model, needs, caller, excerpt, self._credentials)
         )
-        now = self._clock.monotonic()
-        candidates = describe_candidates(
-            found, route, lambda model, key: self._health.find(model, key, now), caller
-        )
+        candidates = describe_candidates(found, route, self._find_cooldown, caller)
         response.candidates.extend(candidates)
         response.chosen = next((each.model for each in candidates if not each.skip_reason), "")
         response.warnings.extend(
             list_warnings(candidates, route, list(excerpt.providers.values()), self._types)
         )
         return response
+
+    def _find_cooldown(self, candidate: Candidate) -> Cooldown | None:
+        """Return how a candidate cools; None: it does not."""
+        return self._health.find(
+            candidate.name,
+            candidate.credential.id,
+            self._clock.monotonic(),
+            has_own_address=candidate.has_own_address,
+        )
 
     async def _find_route(
         self, session: Session, request: route_pb2.ExplainRouteRequest

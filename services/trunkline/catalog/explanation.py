@@ -17,8 +17,8 @@ from trunkline.planning.candidates import Candidate
 from trunkline.planning.needs import DeclaredNeeds
 from trunkline.views.health import HALF_OPEN, OPEN, Cooldown
 
-# The strictest cooldown that applies to a model with a key, if there is any.
-FindCooldown: TypeAlias = Callable[[str, str], Cooldown | None]
+# The strictest cooldown that applies to a candidate, if there is any.
+FindCooldown: TypeAlias = Callable[[Candidate], Cooldown | None]
 
 _NEED_FIELDS: Final = {
     route_pb2.NEED_VISION: "vision",
@@ -99,7 +99,7 @@ def describe_candidates(
     Args:
         found: in the order of the route, equals as one draw had them.
         route: what they come from.
-        find_cooldown: of a model and the id of a key.
+        find_cooldown: of a candidate.
         caller: only an ADMIN is told the ids of keys.
     """
     on_time: list[route_pb2.ExplainedCandidate] = []
@@ -117,7 +117,7 @@ def describe_candidates(
         )
         if caller.is_admin and candidate.scope:
             explained.credential_id = candidate.credential.id
-        cooldown = find_cooldown(candidate.name, candidate.credential.id)
+        cooldown = find_cooldown(candidate)
         is_late = False
         if cooldown is not None:
             explained.detail = _describe_cooldown(cooldown)

@@ -1,7 +1,8 @@
 """When a route is left alone after failures, and for how long. Pure: times are handed in.
 
 Only the deployment's own key at the provider's own address speaks for others: a personal
-one, or one with an address of its own, cools only itself.
+one, or one with an address of its own, cools only itself. One with an address of its own is
+also cooled by itself only, and ends nothing else: another server answers there.
 
 Within a generation a deadline only ever moves later, and only an attempt that was begun
 after it, in the half-open, closes the cooldown or begins the next generation. What was
@@ -135,6 +136,7 @@ class Evidence:
         trial_id: the trial it was made under; empty: none.
         will_retry: the same request asks the route once more.
         speaks_for_others: it was made with the deployment's key at the provider's address.
+        has_own_address: it was made at an address of the key's own.
         witness: as it is now.
     """
 
@@ -145,6 +147,7 @@ class Evidence:
     trial_id: str = ""
     will_retry: bool = False
     speaks_for_others: bool = True
+    has_own_address: bool = False
     witness: Witness = Witness()
 
 
@@ -166,7 +169,8 @@ def weigh(
         generation: higher than any that was.
     """
     changes: Changes = {}
-    applying = [held[route] for route in evidence.route.applying() if route in held]
+    routes = evidence.route.applying(has_own_address=evidence.has_own_address)
+    applying = [held[route] for route in routes if route in held]
     for each in applying:
         if evidence.trial_id and each.trial_id == evidence.trial_id:
             changes[each.route] = replace(each, trial_id="", trial_end_ns=0)
@@ -209,7 +213,12 @@ def weigh(
 
 
 def weigh_probe(
-    held: Mapping[Route, Cooldown], asked: Route, began_ns: int, now_ns: int
+    held: Mapping[Route, Cooldown],
+    asked: Route,
+    began_ns: int,
+    now_ns: int,
+    *,
+    has_own_address: bool = False,
 ) -> Changes:
     """Return what a list that a provider answered closes: only what was unreachable.
 
@@ -218,10 +227,11 @@ def weigh_probe(
         asked: `provider/*` with the key that was used.
         began_ns: when it was asked.
         now_ns: by the clock of all replicas.
+        has_own_address: it was asked at an address of the key's own.
     """
     return {
         route: None
-        for route in asked.applying()
+        for route in asked.applying(has_own_address=has_own_address)
         if (each := held.get(route)) is not None
         and each.kind == failure_pb2.ERROR_KIND_UNREACHABLE
         and each.admits(began_ns, now_ns)
@@ -243,7 +253,13 @@ def end_given_waits(held: Mapping[Route, Cooldown], now_ns: int) -> Changes:
 
 
 def lease_trial(
-    held: Mapping[Route, Cooldown], route: Route, trial_id: str, ttl_ns: int, now_ns: int
+    held: Mapping[Route, Cooldown],
+    route: Route,
+    trial_id: str,
+    ttl_ns: int,
+    now_ns: int,
+    *,
+    has_own_address: bool = False,
 ) -> tuple[Changes, Cooldown | None]:
     """Lease the half-open of a route, of all that applies to it, to one trial.
 
@@ -253,12 +269,14 @@ def lease_trial(
         trial_id: of the trial.
         ttl_ns: how long it may take.
         now_ns: by the clock of all replicas.
+        has_own_address: it is asked at an address of the key's own.
 
     Returns:
         What that changes: nothing when it is not granted; and how the route stands then,
         by the strictest that applies to it; None: nothing does.
     """
-    applying = [held[each] for each in route.applying() if each in held]
+    routes = route.applying(has_own_address=has_own_address)
+    applying = [held[each] for each in routes if each in held]
     standing = strictest(applying, now_ns)
     if standing is None or standing.remaining_ns(now_ns) or standing.trial_remaining_ns(now_ns):
         return {}, standing

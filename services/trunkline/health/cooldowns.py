@@ -93,7 +93,7 @@ class Cooldowns:
             return self._weigh(outcomes, held, now_ns, generation)
 
         closed: list[Cooldown] = []
-        routes = {route for each in outcomes for route in route_of(each.route).applying()}
+        routes = {route for each in outcomes for route in self._applying(route_of(each.route))}
         known = {route: register.held[route] for route in routes & register.held.keys()}
         has_trial = any(outcome.trial_id for outcome in outcomes)
         if has_trial or decide(known, register.time_ns(), 0):
@@ -116,11 +116,14 @@ class Cooldowns:
         if finding.answer.status == health_pb2.ENDPOINT_STATUS_UNREACHABLE:
             return
         asked = Route(all_models_of(finding.provider), finding.credential_id)
+        has_own_address = self._standing.has_own_address(finding.credential_id)
         latency_ns = finding.latency.ToNanoseconds() if finding.latency is not None else 0
 
         def decide(held: Mapping[Route, Cooldown], now_ns: int, generation: int) -> Changes:
             del generation
-            return weigh_probe(held, asked, now_ns - latency_ns, now_ns)
+            return weigh_probe(
+                held, asked, now_ns - latency_ns, now_ns, has_own_address=has_own_address
+            )
 
         if decide(self._register.held, self._register.time_ns(), 0):
             try:
@@ -144,17 +147,20 @@ class Cooldowns:
         """
         trial_id, granted = new_id("trial"), ""
         described = describe_none(route)
+        has_own_address = self._standing.has_own_address(route.credential_id)
 
         def decide(held: Mapping[Route, Cooldown], now_ns: int, generation: int) -> Changes:
             nonlocal described, granted
             del generation
-            leased, standing = lease_trial(held, route, trial_id, ttl_ns, now_ns)
+            leased, standing = lease_trial(
+                held, route, trial_id, ttl_ns, now_ns, has_own_address=has_own_address
+            )
             granted = trial_id if leased else ""
             if standing is not None:
                 described = describe(standing, now_ns)
             return leased
 
-        await self._register.change({each.model for each in route.applying()}, decide)
+        await self._register.change({each.model for each in self._applying(route)}, decide)
         return granted, described
 
     async def run(self) -> None:
@@ -224,6 +230,11 @@ class Cooldowns:
         now_ns = self._register.time_ns()
         return standing.is_gone(route) or cooldown.is_over(standing.witness(route), now_ns)
 
+    def _applying(self, route: Route) -> tuple[Route, ...]:
+        """Return what may cool that a route is part of."""
+        has_own_address = self._standing.has_own_address(route.credential_id)
+        return route.applying(has_own_address=has_own_address)
+
     def _weigh(
         self,
         outcomes: Iterable[health_service_pb2.Outcome],
@@ -259,5 +270,6 @@ class Cooldowns:
             outcome.trial_id,
             outcome.will_retry,
             self._standing.speaks_for_others(route.credential_id),
+            self._standing.has_own_address(route.credential_id),
             self._standing.witness(route),
         )

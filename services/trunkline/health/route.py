@@ -102,9 +102,15 @@ class Route:
             case Reach.PROVIDER:
                 return Route(all_models, "")
 
-    def applying(self) -> tuple[Route, ...]:
-        """Return what may cool that this route is part of, the narrowest first."""
-        return tuple(dict.fromkeys(self.narrow(reach) for reach in Reach))
+    def applying(self, *, has_own_address: bool = False) -> tuple[Route, ...]:
+        """Return what may cool that this route is part of, the narrowest first.
+
+        Args:
+            has_own_address: its key is used at an address of its own, not the provider's: what
+                cools for all keys says nothing of it.
+        """
+        reaches = OF_ONE_KEY.values() if has_own_address else Reach
+        return tuple(dict.fromkeys(self.narrow(reach) for reach in reaches))
 
 
 def all_models_of(provider: str) -> str:

@@ -38,6 +38,11 @@ class Standing:
         entry = self._credentials.get(credential_id)
         return entry is not None and not entry.owner and not entry.base_url
 
+    def has_own_address(self, credential_id: str) -> bool:
+        """Tell whether a key is used at an address of its own, not the provider's."""
+        entry = self._credentials.get(credential_id)
+        return entry is not None and bool(entry.base_url)
+
     def is_gone(self, route: Route) -> bool:
         """Tell whether a route's provider or key is known to be there no more."""
         if self._catalog.follower.is_ready and route.provider not in self._catalog.providers:

@@ -159,6 +159,7 @@ class Aftermath:
         self._means.outcomes.add(
             model=attempt.candidate.name,
             credential_id=attempt.candidate.credential.id,
+            has_own_address=attempt.candidate.has_own_address,
             began=attempt.began,
             first_token=attempt.first_token,
             failure=failure,

@@ -46,7 +46,12 @@ class Cooling:
 
     def find(self, candidate: Candidate) -> Cooldown | None:
         """Return how a candidate cools; None: it does not."""
-        return self._view.find(candidate.name, candidate.credential.id, self._clock.monotonic())
+        return self._view.find(
+            candidate.name,
+            candidate.credential.id,
+            self._clock.monotonic(),
+            has_own_address=candidate.has_own_address,
+        )
 
     async def try_out(self, candidate: Candidate, cooldown: Cooldown) -> str | None:
         """Ask for leave to try a candidate whose wait is over.

@@ -40,6 +40,7 @@ class _Ended:
 
     model: str
     credential_id: str
+    has_own_address: bool
     began: float
     ended: float
     first_token: float | None
@@ -101,6 +102,7 @@ class Outcomes:
         *,
         model: str,
         credential_id: str,
+        has_own_address: bool = False,
         began: float,
         first_token: float | None,
         failure: failure_pb2.AttemptFailure | None,
@@ -112,6 +114,7 @@ class Outcomes:
         Args:
             model: `provider/model`.
             credential_id: whose key was used; empty: none.
+            has_own_address: that key has an address of its own, which was asked.
             began: monotonic seconds.
             first_token: monotonic seconds of the first content; None: none came.
             failure: None: it succeeded.
@@ -119,7 +122,17 @@ class Outcomes:
             will_retry: the same request asks the same route once more.
         """
         now = self._clock.monotonic()
-        ended = _Ended(model, credential_id, began, now, first_token, failure, trial_id, will_retry)
+        ended = _Ended(
+            model,
+            credential_id,
+            has_own_address,
+            began,
+            now,
+            first_token,
+            failure,
+            trial_id,
+            will_retry,
+        )
         self._waiting.append(ended)
         if self._is_away:
             self._judge(ended)
@@ -178,7 +191,12 @@ class Outcomes:
 
     def _judge(self, ended: _Ended) -> None:
         """Let an outcome that health does not take change what this process knows."""
-        then = self._view.find(ended.model, ended.credential_id, ended.began)
+        then = self._view.find(
+            ended.model,
+            ended.credential_id,
+            ended.began,
+            has_own_address=ended.has_own_address,
+        )
         if ended.failure is None:
             cooldown = judge_answer(then)
         elif ended.will_retry:

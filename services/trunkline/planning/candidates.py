@@ -76,6 +76,11 @@ class Candidate:
         return self.name.partition("/")[2]
 
     @property
+    def has_own_address(self) -> bool:
+        """Tell whether it is asked at the key's own address, not the provider's."""
+        return bool(self.credential.base_url)
+
+    @property
     def scope(self) -> failure_pb2.CredentialScope.ValueType:
         """Return whose key is used; unspecified when the provider takes none."""
         if self.credential.kind == credential_pb2.CREDENTIAL_KIND_LOCAL_ENDPOINT:

@@ -114,18 +114,23 @@ class HealthView:
         """Have a function called after every change of the view."""
         self._on_change.append(listener)
 
-    def find(self, model: str, credential_id: str, now: float) -> Cooldown | None:
+    def find(
+        self, model: str, credential_id: str, now: float, *, has_own_address: bool = False
+    ) -> Cooldown | None:
         """Return the strictest cooldown that applies to a route; None: it does not cool.
 
         Args:
             model: `provider/model`.
             credential_id: `cred_…`; empty: none.
             now: monotonic seconds.
+            has_own_address: the key is used at an address of its own, not the provider's: what
+                cools for all keys says nothing of it.
         """
         if not self._held:
             return None
         all_models = f"{model.partition('/')[0]}/*"
-        places = {(name, key) for name in (model, all_models) for key in (credential_id, "")}
+        keys = (credential_id,) if has_own_address else (credential_id, "")
+        places = {(name, key) for name in (model, all_models) for key in keys}
         found = (self._held[place].stand(now) for place in places if place in self._held)
         return max(found, key=_weigh, default=None)
 

@@ -167,6 +167,27 @@ async def test_a_users_key_cools_only_itself(health: HealthHarness) -> None:
     assert _keys(page.healths[1].cooldowns) == [own[0], ("openai/a", ""), own[1]]
 
 
+async def test_a_key_with_an_address_of_its_own_is_alone_there(probing: HealthHarness) -> None:
+    """It neither ends what cools for all keys, by an answer or by its list, nor waits for it."""
+    probing.credentials.put("openai", base_url="https://own.example/v1")
+    await probing.check("openai")
+    await probing.report(
+        outcome(kind=ERROR, wait_s=SHORT_S), outcome(kind=UNREACHABLE, wait_s=SHORT_S)
+    )
+    kept = [("openai/*", ""), ("openai/a", "")]
+    await eventually(
+        probing.get,
+        lambda seen: [each.state for each in seen.cooldowns] == [HALF_OPEN, HALF_OPEN],
+    )
+    assert (await probing.acquire(key="cred_openai")).cooldown.state == CLOSED
+    assert not await probing.report(outcome(key="cred_openai"))
+    (state,) = await probing.check("openai")
+    assert _keys(state.cooldowns) == kept
+    await probing.report(outcome(kind=ERROR, key="cred_openai"))
+    assert _keys((await probing.get()).cooldowns) == [*kept, ("openai/a", "cred_openai")]
+    assert {each.state for each in await probing.report(outcome())} == {CLOSED}
+
+
 async def test_news_of_keys_providers_and_lists_end_cooldowns(health: HealthHarness) -> None:
     """A new secret, a key or a provider that is gone, a list that was read again."""
     health.credentials.put("openai")

@@ -63,9 +63,9 @@ def _describe(cooldowns: dict[str, Cooldown], *names: str) -> list[route_pb2.Exp
     """Describe models of which some cool."""
     asked: list[tuple[str, str]] = []
 
-    def find(model: str, credential_id: str) -> Cooldown | None:
-        asked.append((model, credential_id))
-        return cooldowns.get(model)
+    def find(candidate: Candidate) -> Cooldown | None:
+        asked.append((candidate.name, candidate.credential.id))
+        return cooldowns.get(candidate.name)
 
     described = describe_candidates(
         [_candidate(name) for name in names], _route(*names), find, ADMIN

@@ -248,6 +248,30 @@ def test_a_success_in_the_half_open_closes_all_that_applied(fleet: Fleet) -> Non
     assert fleet.remaining_s(MODEL) == 1
 
 
+def test_a_key_with_an_address_of_its_own_is_alone_there(fleet: Fleet) -> None:
+    """What it comes to says nothing of the provider's address, nor that one's trouble of it."""
+    own = Route("openai/a", "cred_own")
+    alone: dict[str, Any] = {"route": own, "speaks_for_others": False, "has_own_address": True}
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    fleet.pass_s(1)
+    assert not fleet.report(ERROR_KIND_UNSPECIFIED, **alone)
+    assert not lease_trial(fleet.held, own, "trial_1", 1, fleet.now, has_own_address=True)[0]
+    fleet.report(ERROR_KIND_SERVER_ERROR)
+    assert (fleet.held[MODEL].failures, fleet.remaining_s(MODEL)) == (2, 2)
+    fleet.report(ERROR_KIND_UNREACHABLE, **alone)
+    assert fleet.held[Route("openai/*", "cred_own")].failures == 1
+    fleet.pass_s(1)
+    assert fleet.acquire("trial_1", own) is False
+    changes, standing = lease_trial(
+        fleet.held, own, "trial_1", SECOND_NS, fleet.now, has_own_address=True
+    )
+    assert standing is not None
+    assert list(changes) == [Route("openai/*", "cred_own")]
+    fleet.take(changes)
+    fleet.report(ERROR_KIND_UNSPECIFIED, trial_id="trial_1", **alone)
+    assert list(fleet.held) == [MODEL]
+
+
 def test_one_trial_is_granted_for_all_that_applies(fleet: Fleet) -> None:
     """Not before the last wait is over, to one, until it ends or its time does."""
     assert not fleet.acquire()
@@ -304,6 +328,7 @@ def test_a_list_closes_only_what_was_unreachable(fleet: Fleet) -> None:
     asked = Route("openai/*", "cred_1")
     assert not weigh_probe(fleet.held, asked, fleet.now - 1, fleet.now)
     assert weigh_probe(fleet.held, asked, fleet.now, fleet.now) == {PROVIDER: None}
+    assert not weigh_probe(fleet.held, asked, fleet.now, fleet.now, has_own_address=True)
 
 
 @pytest.mark.parametrize(

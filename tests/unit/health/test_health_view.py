@@ -101,6 +101,21 @@ async def test_what_is_wider_than_a_route_applies_to_it(
     assert (view.find("openai/a", "cred_1", clock.monotonic()) is not None) is applies
 
 
+async def test_of_a_key_with_an_address_of_its_own_only_its_own_applies(
+    view: HealthView, clock: HandClock
+) -> None:
+    """What cools for all keys does so at the provider's address."""
+
+    def found() -> str | None:
+        seen = view.find("openai/a", "cred_1", clock.monotonic(), has_own_address=True)
+        return None if seen is None else seen.model
+
+    hold(view, told(), told("openai/*"))
+    assert found() is None
+    hold(view, told(), told("openai/*", "cred_1"))
+    assert found() == "openai/*"
+
+
 async def test_the_strictest_is_found(view: HealthView, clock: HandClock) -> None:
     """What may not be asked at all, then what waits longest, then what somebody tries."""
     hold(

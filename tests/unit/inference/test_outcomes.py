@@ -58,7 +58,13 @@ class Reporter:
         self.view = HealthView(channel, self.clock)
         self.outcomes = Outcomes(channel, self.clock, self.view)
 
-    def end(self, *, wait_s: float | None = None, will_retry: bool = False) -> None:
+    def end(
+        self,
+        *,
+        wait_s: float | None = None,
+        will_retry: bool = False,
+        has_own_address: bool = False,
+    ) -> None:
         """Note an attempt that ends now: failed with a wait; None: with an answer."""
         failure = None
         if wait_s is not None:
@@ -67,6 +73,7 @@ class Reporter:
         self.outcomes.add(
             model="openai/a",
             credential_id="cred_1",
+            has_own_address=has_own_address,
             began=self.clock.monotonic(),
             first_token=None,
             failure=failure,
@@ -122,6 +129,19 @@ async def test_a_wait_is_of_the_model_and_the_key_it_was_given_to(reporter: Repo
     assert reporter.cools_s() == 3600
     assert reporter.cools_s("openai/b", "cred_1") == 0
     assert reporter.cools_s("openai/a", "cred_2") == 0
+
+
+async def test_a_key_with_an_address_of_its_own_ends_nothing_of_others(
+    reporter: Reporter,
+) -> None:
+    """Its answer is another server's."""
+    reporter.told("openai/a", "", 7)
+    reporter.clock.pass_s(1)
+    reporter.end(has_own_address=True)
+    await reporter.outcomes.flush()
+    assert reporter.cools_s() == 0
+    reporter.end()
+    assert reporter.cools_s() is None
 
 
 async def test_of_a_providers_wait_is_told_what_is_left(reporter: Reporter) -> None:
