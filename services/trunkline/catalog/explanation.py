@@ -93,8 +93,8 @@ def describe_candidates(
 ) -> list[route_pb2.ExplainedCandidate]:
     """Return candidates in the order in which they would be asked.
 
-    One that cools by our own guess goes to the end; one whose provider gave a wait is
-    skipped in its place.
+    One that cools by our own guess, or that somebody else tries, goes to the end; one whose
+    provider gave a wait is skipped in its place.
 
     Args:
         found: in the order of the route, equals as one draw had them.
@@ -121,9 +121,10 @@ def describe_candidates(
         is_late = False
         if cooldown is not None:
             explained.detail = _describe_cooldown(cooldown)
-            is_late = cooldown.state == OPEN and not cooldown.is_forbidden
             if cooldown.is_forbidden:
                 explained.skip_reason = failure_pb2.SKIP_REASON_COOLING
+            else:
+                is_late = cooldown.state == OPEN or cooldown.trial_remaining_s > 0
         (last if is_late else on_time).append(explained)
     ordered = on_time + last
     _tell_places(ordered, route)
@@ -202,7 +203,11 @@ def _describe_cooldown(cooldown: Cooldown) -> str:
     kind = failure_pb2.ErrorKind.Name(cooldown.kind).removeprefix("ERROR_KIND_")
     why = f"{kind.lower().replace('_', ' ')}, {_count(cooldown.failures, 'failure')} in a row"
     if cooldown.state == HALF_OPEN:
-        trial = "one chat tries it now" if cooldown.trial_remaining_s else "the next chat tries it"
+        trial = (
+            "one chat tries it now, others ask it last"
+            if cooldown.trial_remaining_s
+            else "the next chat tries it"
+        )
         return f"It has cooled after {why}: {trial}."
     whose = "as its provider asked" if cooldown.provider_given else "by our own guess"
     return f"It cools for {cooldown.remaining_s:.1f} s more, {whose}: {why}."

@@ -228,6 +228,10 @@ async def test_what_cools_is_told_as_health_tells_it(catalog: CatalogHarness) ->
     catalog.health.cool(cooldown)
     response = await eventually(explain, lambda seen: seen.chosen == names[0])
     assert "the next chat tries it" in response.candidates[0].detail
+    cooldown.trial_remaining.CopyFrom(duration(3000))
+    catalog.health.cool(cooldown)
+    response = await eventually(explain, lambda seen: seen.chosen == names[1])
+    assert "one chat tries it now" in response.candidates[1].detail
 
 
 async def test_several_keys_of_a_provider_are_candidates_each(catalog: CatalogHarness) -> None:

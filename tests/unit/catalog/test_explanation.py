@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trunkline.catalog.explanation import describe_candidates, list_warnings
@@ -104,6 +106,17 @@ def test_a_half_open_one_keeps_its_place() -> None:
         assert [each.model for each in described] == ["a/x", "b/y"]
         assert not described[0].skip_reason
         assert "the next chat tries it" in described[0].detail
+
+
+def test_one_that_somebody_else_tries_stands_last() -> None:
+    """Another is asked first, until that trial has ended."""
+    tried = replace(_cooling(HALF_OPEN), trial_remaining_s=9.0)
+    described = _describe({"a/x": tried}, "a/x", "b/y")
+    assert [each.model for each in described] == ["b/y", "a/x"]
+    assert described[1].detail == (
+        "It is asked when those before fail. It has cooled after rate limited, 2 failures in a"
+        " row: one chat tries it now, others ask it last."
+    )
 
 
 def _warnings(
