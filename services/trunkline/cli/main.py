@@ -110,6 +110,7 @@ def serve(
         int, typer.Option(min=1, max=64, help="Processes behind one address; inference only.")
     ] = 1,
     as_json: AsJson = False,
+    until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> None:
     """Run some of the four services in this process, until Ctrl-C.
 
@@ -128,6 +129,7 @@ def serve(
         listen=listen,
         workers=workers,
         as_json=as_json,
+        until_stdin_ends=until_stdin_ends,
     )
 
 

@@ -62,10 +62,12 @@ def serve(
     listen: str | None = None,
     workers: int = 1,
     as_json: bool = False,
+    until_stdin_ends: bool = False,
 ) -> None:
     """Run some of the services; the others run in processes on the same data directory.
 
-    With several `workers` each is a process, behind one address.
+    With several `workers` each is a process, behind one address; it stops when its standard
+    input, a pipe of ours, ends.
 
     Raises:
         StartupError, DatabaseError, SettingsError: what is wrong and what to do.
@@ -76,7 +78,7 @@ def serve(
     if workers > 1:
         _run(_serve_by_workers(source, workers, data_dir, config_dir, as_json=as_json))
     else:
-        _run(_serve(source, names, as_json=as_json))
+        _run(_serve(source, names, as_json=as_json, until_stdin_ends=until_stdin_ends))
 
 
 def _read(data_dir: Path | None, config_dir: Path | None, listen: str | None) -> Source:
@@ -140,12 +142,16 @@ async def _up(source: Source, *, sandbox: bool, as_json: bool) -> None:
             await first_chat.stop()
 
 
-async def _serve(source: Source, names: Sequence[str], *, as_json: bool) -> None:
+async def _serve(
+    source: Source, names: Sequence[str], *, as_json: bool, until_stdin_ends: bool
+) -> None:
     """Run some services until told to stop."""
     suite = Suite(source, names)
     await suite.start()
     _settle_collector()
     async with _stopping() as stop:
+        if until_stdin_ends:
+            _stop_when_stdin_ends(stop)
         try:
             if as_json:
                 _say(json.dumps({"address": suite.address, "services": list(names)}))
@@ -286,6 +292,18 @@ def _say(line: str) -> None:
     """Print a line at once, whoever reads it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _stop_when_stdin_ends(stop: asyncio.Event) -> None:
+    """Set an event when standard input, a pipe, ends."""
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def look() -> None:
+        if not os.read(stdin, 1):
+            loop.remove_reader(stdin)
+            stop.set()
+
+    loop.add_reader(stdin, look)
 
 
 @contextlib.asynccontextmanager

@@ -59,17 +59,33 @@ class Workers:
             StartupError: one of them does not start, or they die too often.
         """
         with self._reserve():
+            serving = asyncio.ensure_future(self._serve(tell))
+            stopped = asyncio.ensure_future(stop.wait())
             try:
-                # The first one makes what all of them use.
-                await self._start(0)
-                others = map(self._start, range(1, self._count))
-                for failed in await asyncio.gather(*others, return_exceptions=True):
-                    if failed is not None:
-                        raise failed
-                tell(self._listen)
-                await self._watch(stop)
+                # Told to stop, none of them waits for one that is being started.
+                await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    await serving
             finally:
+                for each in (serving, stopped):
+                    each.cancel()
+                await asyncio.wait({serving, stopped})
                 await self._stop()
+
+    async def _serve(self, tell: Callable[[str], None]) -> None:
+        """Start all of them, and start again what dies, until cancelled.
+
+        Raises:
+            StartupError: as `run`.
+        """
+        # The first one makes what all of them use.
+        await self._start(0)
+        others = map(self._start, range(1, self._count))
+        for failed in await asyncio.gather(*others, return_exceptions=True):
+            if failed is not None:
+                raise failed
+        tell(self._listen)
+        await self._watch()
 
     def _reserve(self) -> socket.socket:
         """Take the address for all of them, so that nobody else gets it between two starts.
@@ -112,11 +128,14 @@ class Workers:
             "--listen",
             self._listen,
             "--json",
+            # Its end tells them that we are gone, however that came about.
+            "--until-stdin-ends",
             env={
                 **self._environment,
                 "TRUNKLINE_WORKER": str(number),
                 "TRUNKLINE_SHARES_PORT": "true",
             },
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # Ctrl-C is for us alone: told twice, they would not end in order.
             start_new_session=True,
@@ -135,24 +154,21 @@ class Workers:
                 f"Process {number} of inference did not start.", "It says above what is wrong."
             )
 
-    async def _watch(self, stop: asyncio.Event) -> None:
-        """Start again what dies, until told to stop.
+    async def _watch(self) -> None:
+        """Start again what dies, until cancelled.
 
         Raises:
             StartupError: they die too often.
         """
-        stopped = asyncio.ensure_future(stop.wait())
         ends = {
             asyncio.ensure_future(process.wait()): number
             for number, process in self._processes.items()
         }
         try:
-            while not stopped.done():
-                await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for ended in [each for each in ends if each.done()]:
                     number = ends.pop(ended)
-                    if stopped.done():
-                        return
                     log.error("worker_died", worker=number, code=ended.result())
                     self._count_restart()
                     await asyncio.sleep(_PAUSE_S)
@@ -161,7 +177,7 @@ class Workers:
                         await self._start(number)
                     ends[asyncio.ensure_future(self._processes[number].wait())] = number
         finally:
-            for each in (stopped, *ends):
+            for each in ends:
                 each.cancel()
 
     def _count_restart(self) -> None:

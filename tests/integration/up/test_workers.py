@@ -256,6 +256,20 @@ async def test_all_of_them_end_when_told() -> None:
         assert not [each for each in children if Path(f"/proc/{each}").exists()]
 
 
+async def test_none_of_them_outlives_who_started_them() -> None:
+    """They end in order, as when told, and leave the address to the next ones."""
+    async with Site(models=[SLOW]) as site:
+        children = site.children()
+        call = stream(site.open_channel(), "StreamChat", ask(f"sandbox/{SLOW}"), site.admin)
+        await call.initial_metadata()
+        site.parent.send_signal(signal.SIGKILL)
+        reading = await read(call)
+        assert reading.failed.reason == "NOT_SERVING"
+        await eventually(
+            lambda: not [each for each in children if Path(f"/proc/{each}").exists()], _LIMIT_S
+        )
+
+
 def _children(pid: int) -> list[int]:
     """Return the ids of a process's children."""
     found: list[int] = []
