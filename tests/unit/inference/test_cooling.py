@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 import pytest
 
 from support.bare_runs import candidate
+from trunkline.credential.v1 import credential_pb2
 from trunkline.health.v1 import health_pb2, health_service_pb2
 from trunkline.inference.cooling import OWN_TRIAL_S, Cooling
 from trunkline.views.health import HealthView
@@ -101,3 +103,13 @@ async def test_without_health_a_process_tries_once_in_a_while(
     assert [await try_out(cooling) for _ in range(3)] == ["", None, None]
     clock.pass_s(OWN_TRIAL_S)
     assert [await try_out(cooling) for _ in range(2)] == ["", None]
+
+
+async def test_a_key_with_an_address_of_its_own_does_not_cool_with_the_provider(
+    cooling: Cooling,
+) -> None:
+    """Another server answers there."""
+    credential = credential_pb2.Credential(id="cred_own", base_url="https://own.example/v1")
+    own = replace(ROUTE, credential=credential)
+    assert cooling.find(ROUTE) is not None
+    assert cooling.find(own) is None
