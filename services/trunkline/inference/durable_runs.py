@@ -305,10 +305,7 @@ class DurableRuns:
             self.ownership.disconnect(run)
             self._mirrors.part(run, not_found(run.id))
         elif run.is_owned:
-            if self.ownership.has_lost(run, record) or (record.ended_ns and _is_settled(run)):
-                await self.ownership.look_again(run)
-            else:
-                await self._inbox.empty(run)
+            await self._look_at_own(run, record)
         elif self.ownership.is_stranded(run, record) and not record.ended_ns:
             self._claim_soon(run)
         elif record.ended_ns or record.is_owned:
@@ -325,6 +322,20 @@ class DurableRuns:
             self._claiming.add(run.id)
             self._background.spawn(self._claim(run))
 
+    async def _look_at_own(self, run: Run, record: RunRecord) -> None:
+        """See what others did to a run of this process.
+
+        Raises:
+            JournalUnavailable, SealBroken: as `_look`.
+        """
+        journal = run.journal
+        assert isinstance(journal, DurableJournal)
+        if self.ownership.has_lost(run, record) or (record.ended_ns and journal.is_settled):
+            await self.ownership.look_again(run)
+        else:
+            journal.read_elsewhere(record.is_read_elsewhere)
+            await self._inbox.empty(run)
+
     async def _claim(self, run: Run) -> None:
         """Claim a run that readers here miss, unless another process was first."""
         try:
@@ -336,8 +347,3 @@ class DurableRuns:
             self._mirrors.part(run, error)
         finally:
             self._claiming.discard(run.id)
-
-
-def _is_settled(run: Run) -> bool:
-    """Tell whether nothing of a run waits to be stored."""
-    return isinstance(run.journal, DurableJournal) and run.journal.is_settled

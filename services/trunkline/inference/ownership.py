@@ -253,6 +253,7 @@ class Ownership:
         if self.is_released:
             raise stopping()
         journal.skip_to(record.last_sequence)
+        journal.read_elsewhere(record.is_read_elsewhere)
         run.is_owned = True
         self.own(run, record.epoch)
         self._readers.note(run)

@@ -67,8 +67,9 @@ class InferenceSettings(Settings):
     journal_untaken_bytes: int = Field(
         default=256 * _KIB,
         ge=_KIB,
-        description="Events of a run that no reader has taken, in bytes; then its provider waits."
-        " Less where many runs go on: at most their part of half of journal_total_bytes.",
+        description="Events of a run that no reader has taken, in bytes; then its provider waits,"
+        " unless another process has readers of it. Less where many runs go on: at"
+        " most their part of half of journal_total_bytes.",
     )
     journal_run_bytes: int = Field(
         default=8 * _MIB,

@@ -197,6 +197,11 @@ class Model:
         run = self.runs[run_id]
         return sum(count for process, count in run.readers.items() if self.lives(process))
 
+    def is_read_elsewhere(self, run_id: str) -> bool:
+        """Tell whether another process than a run's owner has readers of it."""
+        run = self.runs[run_id]
+        return any(self.lives(process) for process in run.readers if process != run.process_id)
+
     def _is_read(self, run: Run, end: End) -> bool:
         """Tell whether a run has a reader, or had one when no moment is too long ago."""
         if end.unread_for_s is None:

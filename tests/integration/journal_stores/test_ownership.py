@@ -54,6 +54,7 @@ async def test_a_new_run_is_read_as_it_was_written(store: RunStore, other: RunSt
         ended_ns=0,
         status=b"",
         readers=0,
+        is_read_elsewhere=False,
         is_owned=True,
         is_ledgered=False,
     )

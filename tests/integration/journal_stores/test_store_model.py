@@ -238,6 +238,7 @@ class _Walk:
         )
         assert found.last_sequence == run.last
         assert found.readers == self.model.readers(run_id)
+        assert found.is_read_elsewhere == self.model.is_read_elsewhere(run_id)
         for after in {0, run.last // 2, run.last}:
             parts = await store.read(run_id, after, 2**20)
             assert [

@@ -8,6 +8,7 @@ from integration.journal_stores.journals import (
     Journal,
     begin,
     ending,
+    get,
     segment,
     write,
 )
@@ -106,3 +107,17 @@ async def test_a_new_owner_hears(journal: Journal, store: RunStore, other: RunSt
     woken = Woken(other)
     await store.put(run_id, "call", b"digest", b"data")
     await woken.hears(run_id)
+
+
+async def test_an_owner_hears_of_readers_elsewhere(store: RunStore, other: RunStore) -> None:
+    """The first reader of another process wakes it, and so does the last one that leaves."""
+    run_id = await begin(store)
+    await other.renew("p2", LONG_S)
+    woken = Woken(store)
+    for count, is_read in ((1, True), (0, False)):
+        await other.set_readers(run_id, "p2", count)
+        await woken.hears(run_id)
+        assert (await get(store, run_id)).is_read_elsewhere is is_read
+    await store.set_readers(run_id, "p1", 1)
+    found = await get(other, run_id)
+    assert (found.readers, found.is_read_elsewhere) == (1, False)

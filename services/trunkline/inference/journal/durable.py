@@ -2,6 +2,9 @@
 
 Events get their numbers at once and wait for the next commit; readers have them when it
 is done. A run whose commits do not come makes its provider wait.
+
+What is stored can be read again from the store: as soon as its readers are known to read it
+there, it counts as taken, and the oldest of it goes when there is too much.
 """
 
 from __future__ import annotations
@@ -31,7 +34,16 @@ class DurableJournal(MemoryJournal):
         state: RUNNING or WAITING, when it has changed and that is not stored yet.
     """
 
-    __slots__ = ("_in_flight", "_poke", "_settling", "_unstored", "_unstored_bytes", "end", "state")
+    __slots__ = (
+        "_in_flight",
+        "_is_read_elsewhere",
+        "_poke",
+        "_settling",
+        "_unstored",
+        "_unstored_bytes",
+        "end",
+        "state",
+    )
 
     def __init__(
         self,
@@ -48,6 +60,7 @@ class DurableJournal(MemoryJournal):
         # What is not in the store yet, also what is on its way.
         self._unstored_bytes = 0
         self._in_flight = False
+        self._is_read_elsewhere = False
         self._settling: list[asyncio.Future[None]] = []
         self.end: End | None = None
         self.state: run_pb2.RunState.ValueType | None = None
@@ -88,6 +101,15 @@ class DurableJournal(MemoryJournal):
         if self._poke is not None:
             self._poke()
 
+    def read_elsewhere(self, is_read: bool) -> None:
+        """Note whether other processes have readers of the run, which take nothing here.
+
+        The provider waits for none then: what is stored counts as taken.
+        """
+        self._is_read_elsewhere = is_read
+        if is_read:
+            self.take(self.visible)
+
     def take_unstored(self) -> tuple[list[tuple[Kind, bytes]], int]:
         """Return what is to be stored, and the sequence of the last event of it.
 
@@ -113,6 +135,8 @@ class DurableJournal(MemoryJournal):
         self._unstored_bytes -= sum(len(data) for _, data in records)
         if last > self.visible:
             self.visible = last
+            if self._is_read_elsewhere:
+                self.take(last)
             self._wake()
         if self.is_settled:
             self._release()
@@ -133,10 +157,11 @@ class DurableJournal(MemoryJournal):
         self.show(stored, last)
 
     def adopt(self, data: bytes) -> None:
-        """Keep an event that another process stored."""
+        """Keep an event that another process stored; who reads slowly reads it from the store."""
         self.last_sequence += 1
         self._keep(data)
         self.visible = self.last_sequence
+        self.take(self.visible)
         self._wake()
 
     def skip_to(self, last: int) -> None:
@@ -158,6 +183,8 @@ class DurableJournal(MemoryJournal):
             self._untaken = max(0, self._untaken - size)
             self._count(-size)
         self.last_sequence = self.visible
+        self.first_sequence = min(self.first_sequence, self.last_sequence + 1)
+        self._taken = min(self._taken, self.visible)
         self._unstored = []
         self._unstored_bytes = 0
         self._in_flight = False

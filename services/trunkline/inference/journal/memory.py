@@ -199,7 +199,7 @@ class MemoryJournal:
         The last event stays in any case: it may be the one that says how the run ended.
         """
         removed = count = 0
-        end = min(self._taken, self.last_sequence - 1)
+        end = min(self._taken, self.visible, self.last_sequence - 1)
         for data in self._events:
             if self.size - removed <= size or self.first_sequence + count > end:
                 break

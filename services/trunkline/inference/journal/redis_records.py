@@ -42,8 +42,9 @@ def to_fields(run: NewRun) -> list[str | bytes | int]:
 
 
 def read_record(found: Sequence[Any]) -> RunRecord:
-    """Return a record as a script gives it: the fields, readers, and whether it is owned."""
-    values, readers, is_owned = found
+    """Return a record as a script gives it: the fields, readers in all and elsewhere, and whether
+    it is owned."""
+    values, readers, elsewhere, is_owned = found
     state = cast("run_pb2.RunState.ValueType", int(values[14]))
     return RunRecord(
         process_id=values[0].decode(),
@@ -67,6 +68,7 @@ def read_record(found: Sequence[Any]) -> RunRecord:
         # Lists leave it out.
         terms=values[19] if len(values) > 19 else b"",
         readers=readers,
+        is_read_elsewhere=elsewhere > 0,
         is_owned=bool(is_owned),
     )
 

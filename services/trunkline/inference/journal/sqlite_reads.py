@@ -21,6 +21,8 @@ _RECORD: Final = f"""
         (SELECT g.last_sequence FROM progress g WHERE g.run = r.id), r.ended_ns, r.status,
         (SELECT coalesce(sum(e.count), 0) FROM reader e JOIN process p USING (process_id)
             WHERE e.run = r.id AND {ALIVE}),
+        EXISTS (SELECT 1 FROM reader e JOIN process p USING (process_id)
+            WHERE e.run = r.id AND e.process_id <> r.process_id AND {ALIVE}),
         EXISTS (SELECT 1 FROM process p WHERE p.process_id = r.process_id AND {ALIVE}),
         r.is_ledgered
     FROM run r
@@ -225,6 +227,7 @@ def _record(row: Sequence[Any]) -> RunRecord:
         ended_ns=row[17],
         status=row[18],
         readers=row[19],
-        is_owned=bool(row[20]),
-        is_ledgered=bool(row[21]),
+        is_read_elsewhere=bool(row[20]),
+        is_owned=bool(row[21]),
+        is_ledgered=bool(row[22]),
     )

@@ -213,19 +213,21 @@ def set_readers(
     connection: sqlite3.Connection, now_ns: int, run_id: str, process_id: str, count: int
 ) -> None:
     """Note how many readers a process has of a run, and when the last one left."""
-    row = connection.execute("SELECT id FROM run WHERE run_id = ?", (run_id,)).fetchone()
+    row = connection.execute(
+        "SELECT id, process_id FROM run WHERE run_id = ?", (run_id,)
+    ).fetchone()
     if row is None:
         return
+    run, owner = row
+    had = connection.execute(
+        "DELETE FROM reader WHERE run = ? AND process_id = ?", (run, process_id)
+    ).rowcount
     if count:
-        connection.execute(
-            "INSERT OR REPLACE INTO reader VALUES (?, ?, ?)", (row[0], process_id, count)
-        )
-        return
-    left = connection.execute(
-        "DELETE FROM reader WHERE run = ? AND process_id = ?", (row[0], process_id)
-    )
-    if left.rowcount:
-        connection.execute("UPDATE run SET read_ns = ? WHERE id = ?", (now_ns, row[0]))
+        connection.execute("INSERT INTO reader VALUES (?, ?, ?)", (run, process_id, count))
+    elif had:
+        connection.execute("UPDATE run SET read_ns = ? WHERE id = ?", (now_ns, run))
+    if bool(count) != bool(had) and process_id != owner:
+        _leave_notice(connection, owner, run_id)
 
 
 def put(

@@ -84,6 +84,7 @@ class RunRecord:
         status: how it ended without an answer, a serialised `google.rpc.Status`, sealed;
             empty: it goes on, or has an answer, which is its last event.
         readers: of all processes that live.
+        is_read_elsewhere: some of them are another process's than the owner's.
         is_owned: the process that owns it lives.
         is_ledgered: its attempts are in the ledger.
     """
@@ -107,6 +108,7 @@ class RunRecord:
     ended_ns: int
     status: bytes
     readers: int
+    is_read_elsewhere: bool
     is_owned: bool
     is_ledgered: bool
 
@@ -236,8 +238,8 @@ class RunStore(Protocol):
         """Have a function called in this loop with a run's id when somebody else wrote it.
 
         It is called for runs that are followed (new segments, ends, other owners), and for
-        runs that this process owns when another one ended them or put something into their
-        inbox. It may be called without need.
+        runs that this process owns when another one ended them, put something into their
+        inbox, or began or ceased to read them. It may be called without need.
         """
 
     async def follow(self, run_id: str) -> None:
@@ -305,7 +307,10 @@ class RunStore(Protocol):
         """
 
     async def set_readers(self, run_id: str, process_id: str, count: int) -> None:
-        """Note how many readers a process has of a run."""
+        """Note how many readers a process has of a run.
+
+        The run's owner is woken by the first and the last one of another process.
+        """
 
     async def put(self, run_id: str, item_id: str, digest: bytes, data: bytes) -> bool:
         """Put something into a run's inbox, and wake its owner.

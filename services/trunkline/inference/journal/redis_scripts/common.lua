@@ -49,15 +49,16 @@ local function record(id, leaves_out_terms)
   if not values[1] then
     return false
   end
-  local readers = 0
+  local readers, elsewhere = 0, 0
   local found = redis.call('HGETALL', run_key(id) .. ':readers')
   for place = 1, #found, 2 do
     if lives_until(found[place]) > now then
       readers = readers + tonumber(found[place + 1])
+      elsewhere = elsewhere + (found[place] ~= values[1] and 1 or 0)
     end
   end
   local is_owned = lives_until(values[1]) > now
-  return { values, readers, is_owned and 1 or 0 }
+  return { values, readers, elsewhere, is_owned and 1 or 0 }
 end
 
 -- Note whose a run is; a process of which nobody heard counts as gone from now on.
