@@ -73,7 +73,7 @@ class DurableRuns:
         self._lease_s = settings.run_lease_s
         self._background = Background()
         self._inbox = Inbox(store)
-        self._mirrors = Mirrors(runs, store)
+        self._mirrors = Mirrors(runs, store, self._background)
         self._readers = ReaderCounts(store, lambda: self.ownership.process_id)
         self.openings = Openings(runs, store, keys, clock)
         self.ownership = Ownership(
@@ -240,7 +240,9 @@ class DurableRuns:
         if run.is_owned or not run.is_live:
             return run
         try:
-            if record.ended_ns or (record.is_owned and not self.ownership.is_stranded(run, record)):
+            if record.ended_ns:
+                await self._mirrors.pull(run)
+            elif record.is_owned and not self.ownership.is_stranded(run, record):
                 await self._mirrors.follow(run)
             else:
                 await self.ownership.claim(run)
@@ -311,7 +313,7 @@ class DurableRuns:
         elif record.ended_ns or record.is_owned:
             await self._mirrors.pull(run)
             if not run.readers and run.is_live and run.id not in self._brought:
-                await self._mirrors.leave(run)
+                self._mirrors.leave(run)
         elif run.readers:
             await self._mirrors.pull(run)
             self._claim_soon(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.rpc import status_pb2
 
+from trunkline.inference.background import Background
 from trunkline.inference.journal.durable import DurableJournal
 from trunkline.inference.journal.seal import STATUS
 from trunkline.inference.journal.store import JournalUnavailable, RunRecord, RunStore
@@ -19,11 +20,13 @@ class Mirrors:
     Args:
         runs: of this process.
         store: of all processes.
+        background: for what nobody waits for.
     """
 
-    def __init__(self, runs: Runs, store: RunStore) -> None:
+    def __init__(self, runs: Runs, store: RunStore, background: Background) -> None:
         self._runs = runs
         self._store = store
+        self._background = background
         self._followed: dict[str, Run] = {}
 
     @property
@@ -40,6 +43,8 @@ class Mirrors:
         """
         self._followed[run.id] = run
         await self._store.follow(run.id)
+        # It may have ended, or been left, while the store was asked.
+        await self._unfollow(run.id)
         await self.pull(run)
 
     def look_at(self, run: Run) -> None:
@@ -106,15 +111,10 @@ class Mirrors:
                 # The store has fewer than it says: it lags behind, or was set back.
                 raise JournalUnavailable
 
-    async def leave(self, run: Run) -> None:
-        """Follow a run no more that nobody reads here; it lies in the store.
-
-        Raises:
-            JournalUnavailable: the store does not answer.
-        """
+    def leave(self, run: Run) -> None:
+        """Follow a run no more that nobody reads here; it lies in the store."""
         self.drop(run)
         self._runs.drop(run)
-        await self._store.unfollow(run.id)
 
     def part(self, run: Run, error: TrunklineError) -> None:
         """Carry and follow a run no more, and tell its readers why."""
@@ -124,4 +124,10 @@ class Mirrors:
 
     def drop(self, run: Run) -> None:
         """Follow a run no more."""
-        self._followed.pop(run.id, None)
+        if self._followed.pop(run.id, None) is not None:
+            self._background.spawn(self._unfollow(run.id))
+
+    async def _unfollow(self, run_id: str) -> None:
+        """Have the store wake this process for a run no more, unless it is followed."""
+        if run_id not in self._followed:
+            await self._store.unfollow(run_id)

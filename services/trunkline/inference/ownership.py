@@ -242,6 +242,7 @@ class Ownership:
         line = self._lines.pop(run.id, None)
         if line is not None:
             line.is_open = False
+            self._store.disown(run.id)
 
     async def _take_over(self, run: Run, record: RunRecord) -> None:
         """Carry on what a dead process left."""

@@ -116,6 +116,9 @@ class RedisStore:
         """End that."""
         await self._wakes.unfollow(run_id)
 
+    def disown(self, run_id: str) -> None:
+        """Do nothing: notices are heard of for the process, not for its runs."""
+
     async def renew(self, process_id: str, lease_s: float) -> None:
         """Say that a process lives, and will for so long."""
         await self._wakes.add_process(process_id)

@@ -111,6 +111,10 @@ class SqliteStore:
         """End that."""
         self._wakes.unfollow(run_id)
 
+    def disown(self, run_id: str) -> None:
+        """Look for no notices about a run that is not this process's any more."""
+        self._wakes.disown(run_id)
+
     async def renew(self, process_id: str, lease_s: float) -> None:
         """Say that a process lives, and will for so long."""
         self._wakes.add_process(process_id)

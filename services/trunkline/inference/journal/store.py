@@ -248,6 +248,9 @@ class RunStore(Protocol):
     async def unfollow(self, run_id: str) -> None:
         """End that."""
 
+    def disown(self, run_id: str) -> None:
+        """Note that a run is not this process's any more: nothing is left for it about the run."""
+
     async def renew(self, process_id: str, lease_s: float) -> None:
         """Say that a process lives, and will for so long."""
 
