@@ -90,7 +90,9 @@ class Mirrors:
             # Its own work is not what was stored.
             run.disown()
         await self._catch_up(run, record.last_sequence)
-        run.accept_end(record.state, record.ended_ns, status, completed)
+        # Somebody else may have read the same meanwhile.
+        if not run.journal.closed:
+            run.accept_end(record.state, record.ended_ns, status, completed)
         self.drop(run)
 
     async def _catch_up(self, run: Run, last: int) -> None:

@@ -330,10 +330,14 @@ class Run(Telling):
         return self.to_status(error)
 
     def close(self) -> None:
-        """Let no event follow, and tell those who wait: the end is stored, or need not be."""
+        """Let no event follow, and tell those who wait: the end is stored, or need not be.
+
+        What is closed stays so.
+        """
         self._stop_timers()
-        self.journal.close()
-        self._on_end(self)
+        if not self.journal.closed:
+            self.journal.close()
+            self._on_end(self)
 
     def _keep_answer(self, answer: message_pb2.Message, completed: result_pb2.Completed) -> None:
         """Keep the whole message, inside of the end where it fits."""

@@ -147,7 +147,8 @@ class Runs:
     def drop(self, run: Run) -> None:
         """Know a run no more; it lies in the store."""
         self._count_out(run)
-        if self._runs.pop(run.id, None) is not None:
+        if self._runs.get(run.id) is run:
+            del self._runs[run.id]
             self._forget(run)
 
     def durable(self) -> list[Run]:
@@ -289,7 +290,7 @@ class Runs:
 
     def note_end(self, run: Run) -> None:
         """Take a run that has ended out of those that go on, and write its line."""
-        if run.id not in self._runs:
+        if self._runs.get(run.id) is not run:
             return
         was_ours = run in self._live
         self._count_out(run)

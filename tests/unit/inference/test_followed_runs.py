@@ -21,9 +21,16 @@ _LIMIT_S: Final = 20.0
 @asynccontextmanager
 async def houses(path: Path) -> AsyncIterator[tuple[House, House]]:
     """Let two processes live that share a journal."""
-    first, second = (House(path / "j.db", says(5, 10, pause_s=0.01)) for _ in range(2))
+    first, second = make_houses(path)
     async with asyncio.timeout(_LIMIT_S), living(first), living(second):
         yield first, second
+
+
+def make_houses(path: Path) -> tuple[House, House]:
+    """Return two processes that share a journal."""
+    settings = {"run_lease_s": 0.5, "journal_look_s": 0.1}
+    first, second = (House(path / "j.db", says(5, 10, pause_s=0.02), **settings) for _ in range(2))
+    return first, second
 
 
 async def rests(house: House) -> None:
@@ -66,18 +73,18 @@ async def test_a_run_that_was_read_elsewhere_is_followed_no_more(
 
 async def test_a_run_that_is_taken_over_is_followed_no_more(tmp_path: Path) -> None:
     """Its new owner is not woken by what it writes itself."""
-    async with houses(tmp_path) as (owner, other):
-        run = await owner.begin()
-        followed = await other.find(run.id)
-        async with aclosing(read(followed)) as events:
+    owner, other = make_houses(tmp_path)
+    async with asyncio.timeout(_LIMIT_S), living(other):
+        async with living(owner):
+            followed = await other.find((await owner.begin()).id)
+            events = read(followed)
             await anext(events)
-            await owner.durable.release()
+        async with aclosing(events):
             async for _ in events:
                 if followed.is_owned:
                     break
             assert not other.store._wakes._followed
         await end(followed)
-        await rests(owner)
         await rests(other)
 
 
@@ -91,3 +98,16 @@ async def test_a_run_that_another_process_ended_is_its_owners_no_more(tmp_path: 
         assert run.state == run_pb2.RUN_STATE_CANCELLED
         await rests(owner)
         await rests(other)
+
+
+async def test_a_run_that_several_bring_at_once_ends_once(tmp_path: Path) -> None:
+    """Its answer is counted once among what the process holds, so that nothing stays of it."""
+    async with houses(tmp_path) as (owner, other):
+        for _ in range(5):
+            run = await owner.begin()
+            await end(run)
+            first, *same = await asyncio.gather(*(other.find(run.id) for _ in range(4)))
+            assert same == [first] * 3
+            assert first.answer_bytes > 0
+            other.runs.drop(first)
+        assert other.runs._size == 0
