@@ -61,10 +61,14 @@ class House:
         """Begin a run, or attach to the one of a key."""
         caller = Caller(options_pb2.CALLER_ROLE_ADMIN, "ann")
         request = chat_pb2.ChatRequest(idempotency_key=key)
-        settled: dict[str, Any] = {"grace_s": 15.0, "total_s": 60.0, "retention_s": 600.0, **terms}
-        run, _ = await self.registry.begin(
-            Terms(ANN, caller, "req_1", "m", request, durable=True, **settled)
-        )
+        settled: dict[str, Any] = {
+            "grace_s": 15.0,
+            "total_s": 60.0,
+            "retention_s": 600.0,
+            "durable": True,
+            **terms,
+        }
+        run, _ = await self.registry.begin(Terms(ANN, caller, "req_1", "m", request, **settled))
         return run
 
     async def find(self, run_id: str) -> Run:

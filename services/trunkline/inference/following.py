@@ -11,7 +11,7 @@ from trunkline.inference.journal.records import Kind
 from trunkline.inference.journal.seal import SealBroken
 from trunkline.inference.journal.store import JournalUnavailable
 from trunkline.inference.openings import damaged
-from trunkline.inference.refusals import journal_away
+from trunkline.inference.refusals import journal_away, trimmed
 from trunkline.inference.run import Run
 from trunkline.inference.v1 import run_pb2
 from trunkline.kernel.errors import Ended, OutOfRange
@@ -51,7 +51,7 @@ async def follow(run: Run, after: int) -> AsyncGenerator[bytes]:
                 break
             await journal.changed()
     except Trimmed:
-        raise _trimmed(run) from None
+        raise trimmed(run.id, journal.first_sequence, journal.visible) from None
     except JournalUnavailable:
         raise journal_away(run.id, after) from None
     except SealBroken as broken:
@@ -80,14 +80,3 @@ async def _read(archive: Archive, after: int, last: int) -> AsyncGenerator[bytes
                 return
             expected += 1
     raise Trimmed
-
-
-def _trimmed(run: Run) -> OutOfRange:
-    """Return the error for events that are not kept any more."""
-    journal = run.journal
-    metadata = {"run_id": run.id, "last_sequence": str(journal.visible)}
-    if journal.first_sequence <= journal.visible:
-        metadata["first_sequence"] = str(journal.first_sequence)
-    return OutOfRange(
-        "EVENTS_TRIMMED", "The events asked for are not kept any more.", metadata=metadata
-    )

@@ -83,9 +83,9 @@ class Mirrors:
         if record.status:
             status = status_pb2.Status.FromString(archive.seal.open(STATUS, 0, 0, 0, record.status))
         elif record.last_sequence:
-            async for stored in archive.records(record.last_sequence - 1):
-                if stored.sequence == record.last_sequence:
-                    completed = event_pb2.ChatEvent.FromString(stored.data).completed
+            data = await archive.event(record.last_sequence)
+            if data is not None:
+                completed = event_pb2.ChatEvent.FromString(data).completed
         if run.is_owned:
             # Its own work is not what was stored.
             run.disown()

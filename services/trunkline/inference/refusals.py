@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from trunkline.kernel.errors import AlreadyExists, NotFound, Unavailable
+from trunkline.kernel.errors import AlreadyExists, NotFound, OutOfRange, Unavailable
 
 
 def not_found(run_id: str) -> NotFound:
     """Return the error for a run that is not there, or another's."""
     return NotFound(
         "RUN_NOT_FOUND", "There is no such run, or it is not yours.", metadata={"run_id": run_id}
+    )
+
+
+def trimmed(run_id: str, first: int, last: int) -> OutOfRange:
+    """Return the error for events that are not kept any more.
+
+    Args:
+        run_id: of the run.
+        first: the sequence of the first event that is kept; more than `last`: none is.
+        last: the sequence of the last one.
+    """
+    metadata = {"run_id": run_id, "last_sequence": str(last)}
+    if first <= last:
+        metadata["first_sequence"] = str(first)
+    return OutOfRange(
+        "EVENTS_TRIMMED", "The events asked for are not kept any more.", metadata=metadata
     )
 
 

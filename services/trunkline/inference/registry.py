@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.inference.answers import read_end, read_message
 from trunkline.inference.conversation import unexpected
 from trunkline.inference.description import describe
 from trunkline.inference.durable_runs import DurableRuns
@@ -10,7 +11,7 @@ from trunkline.inference.refusals import not_found, other_request
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2
+from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2, run_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import timestamp
 
@@ -120,6 +121,24 @@ class Registry:
         # Who carries it may be gone before it matters.
         if run.is_durable and run.is_live and run.terms.loop is not None:
             await self._durable.end_loop(run)
+
+    async def answer(self, run: Run) -> tuple[result_pb2.Completed, message_pb2.Message] | None:
+        """Return how a run ended and its whole answer; None: it has none, or none is kept.
+
+        Raises:
+            Unavailable: JOURNAL_UNAVAILABLE.
+            DataLoss: what lies in the store is not what was written.
+        """
+        completed = await read_end(run)
+        if completed is None:
+            return None
+        if completed.HasField("message"):
+            return completed, completed.message
+        if run.answer is not None:
+            return completed, run.answer
+        message = await read_message(run)
+        self._runs.keep_answer(run, message)
+        return completed, message
 
     async def newest_first(self, query: RunQuery) -> list[run_pb2.Run]:
         """Return runs, newest first, without their answers.

@@ -13,6 +13,7 @@ from trunkline.inference.journal.memory import MemoryJournal
 from trunkline.inference.journal.seal import STATUS
 from trunkline.inference.journal.store import End
 from trunkline.inference.progress import Progress
+from trunkline.inference.refusals import trimmed
 from trunkline.inference.telling import Telling
 from trunkline.inference.terms import Terms
 from trunkline.inference.trail import make_trail
@@ -52,7 +53,7 @@ class Run(Telling):
         is_owned: this process carries it.
 
     Attributes:
-        answer: the whole message, once the run has ended with one and is kept.
+        answer: the whole message, once the run has ended with one, as long as it is kept here.
         answer_bytes: what `answer` takes.
         on_unread: is called instead of ending a run that nobody reads here; None: nobody could
             read it elsewhere.
@@ -284,29 +285,21 @@ class Run(Telling):
                 self._grace.cancel()
             self._grace = self._loop.call_later(grace_s, self._end_by_disconnect)
 
-    async def wait_end(self) -> result_pb2.Completed:
-        """Return the whole answer when the run has ended; takes every event as it comes.
-
-        Raises:
-            Ended: the run ended without an answer.
-            Unavailable: this process follows it no more.
-        """
-        with self.journal.taking():
-            await self.journal.wait_closed()
-        return self.outcome()
-
     def outcome(self) -> result_pb2.Completed:
         """Return the whole answer of a run that has ended.
 
         Raises:
             Ended: it ended without an answer.
+            OutOfRange: EVENTS_TRIMMED: the answer is not kept any more.
             Unavailable: this process follows it no more.
         """
         if self.completed is not None and self.state == run_pb2.RUN_STATE_SUCCEEDED:
             return self.completed
         if self.parted is not None:
             raise self.parted
-        raise Ended(self.status or status_pb2.Status())
+        if self.status is None:
+            raise trimmed(self.id, self.journal.first_sequence, self.journal.visible)
+        raise Ended(self.status)
 
     def forget(self) -> None:
         """Keep nothing of what was said; how the run stands is still known."""

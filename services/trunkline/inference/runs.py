@@ -15,7 +15,7 @@ from trunkline.inference.ledger import describe
 from trunkline.inference.run import Run
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Terms
-from trunkline.inference.v1 import result_pb2, run_pb2, usage_pb2
+from trunkline.inference.v1 import message_pb2, result_pb2, run_pb2, usage_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import (
     ResourceExhausted,
@@ -150,6 +150,12 @@ class Runs:
         if self._runs.get(run.id) is run:
             del self._runs[run.id]
             self._forget(run)
+
+    def keep_answer(self, run: Run, answer: message_pb2.Message) -> None:
+        """Keep the whole answer of a run that has ended, as long as there is room."""
+        if self._runs.get(run.id) is run and run.answer is None:
+            run.answer, run.answer_bytes = answer, answer.ByteSize()
+            self._count(run.answer_bytes)
 
     def durable(self) -> list[Run]:
         """Return the durable runs that this process knows."""
@@ -344,13 +350,23 @@ class Runs:
         ended = sorted(filter(_is_over, runs), key=lambda run: run.ended_ns)
         for run in ended:
             if not run.readers:
-                yield functools.partial(self._forget, run)
+                yield functools.partial(self._let_go, run)
         for run in sorted(runs, key=lambda run: run.journal.size, reverse=True):
             yield functools.partial(run.journal.trim, 0)
         late = self._clock.time_ns() - _STALLED_NS
         for run in ended:
             if run.readers and run.ended_ns < late:
-                yield functools.partial(self._forget, run)
+                yield functools.partial(self._let_go, run)
+
+    def _let_go(self, run: Run) -> None:
+        """Keep nothing of what was said in a run that has ended.
+
+        One that lies in the store is known no more: who asks for it gets it from there.
+        """
+        if run.is_durable:
+            self.drop(run)
+        else:
+            self._forget(run)
 
     def _forget(self, run: Run) -> None:
         """Keep nothing of what was said in a run."""
@@ -359,5 +375,5 @@ class Runs:
 
 
 def _is_over(run: Run) -> bool:
-    """Tell whether a run has ended and something of it is kept."""
-    return not run.is_live and bool(run.journal.size)
+    """Tell whether a run has ended, also in the store, and something of it is kept."""
+    return run.journal.closed and bool(run.journal.size or run.answer_bytes)

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from trunkline.inference import transcript, unserved
+from trunkline.inference.answers import wait_end
 from trunkline.inference.conversation import Loop
 from trunkline.inference.converse import converse
 from trunkline.inference.description import describe
@@ -73,7 +74,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             completed = await self._runs.carry(run)
             return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
         async with _reading(run, context, attached=attached):
-            completed = await run.wait_end()
+            completed = await wait_end(run)
         return chat_pb2.ChatResponse(run_id=run.id, completed=completed)
 
     async def StreamChat(
@@ -137,10 +138,12 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
             return run_pb2.GetRunResponse(run=describe(run))
         described = describe(run)
         response = run_pb2.GetRunResponse(run=described)
-        if run.completed is not None and run.answer is not None:
+        answered = await self._registry.answer(run)
+        if answered is not None:
+            completed, answer = answered
             start = _read_token(request.page_token)
-            page, token = cut_message(run.answer, start)
-            described.completed.CopyFrom(run.completed)
+            page, token = cut_message(answer, start)
+            described.completed.CopyFrom(completed)
             described.completed.message.CopyFrom(page)
             response.run.CopyFrom(described)
             response.next_page_token = _write_token(token) if token else ""

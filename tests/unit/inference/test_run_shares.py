@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from trunkline.inference.answers import wait_end
 from trunkline.inference.following import follow
 from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
@@ -170,7 +171,7 @@ async def test_run_that_has_just_ended_is_kept_for_its_readers() -> None:
     begun = [runs.start(_terms()) for _ in range(4)]
     for run in begun:
         run.add_reader()
-    waiting = [asyncio.create_task(run.wait_end()) for run in begun]
+    waiting = [asyncio.create_task(wait_end(run)) for run in begun]
     for completed in await asyncio.gather(*waiting):
         assert len(completed.message.content[0].text) == 512 * KIB
     await runs.drain(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -71,6 +72,18 @@ class Archive:
             if reached == after:
                 return
             after = reached
+
+    async def event(self, sequence: int) -> bytes | None:
+        """Return one event, serialised; None: it does not lie there.
+
+        Raises:
+            JournalUnavailable, SealBroken: as `records`.
+        """
+        async with contextlib.aclosing(self.records(sequence - 1)) as records:
+            async for stored in records:
+                if stored.sequence == sequence:
+                    return stored.data
+        return None
 
     async def compact(self, epoch: int, last: int) -> None:
         """Replace what lies there by one segment; the run has ended.
