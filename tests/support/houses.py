@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
+from support.chats import ask
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.following import follow
 from trunkline.inference.journal.sqlite import SqliteStore
@@ -16,9 +17,9 @@ from trunkline.inference.run import Run
 from trunkline.inference.runs import Runs
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2
+from trunkline.inference.v1 import event_pb2, result_pb2
 from trunkline.kernel.call import Caller
-from trunkline.kernel.clock import SystemClock
+from trunkline.kernel.clock import Clock, SystemClock
 from trunkline.options.v1 import options_pb2
 
 ANN: Final = Owner("ann")
@@ -45,22 +46,23 @@ class House:
     Args:
         path: of the journal, which houses may share.
         carry: what its provider says.
+        clock: the time.
         settings: over the defaults.
     """
 
-    def __init__(self, path: Path, carry: Carry, **settings: object) -> None:
+    def __init__(self, path: Path, carry: Carry, clock: Clock = _CLOCK, **settings: object) -> None:
         given = InferenceSettings.model_validate(settings)
-        self.store = SqliteStore(path, _CLOCK)
-        self.runs = Runs(given, _CLOCK, carry, lambda _: None)
+        self.store = SqliteStore(path, clock)
+        self.runs = Runs(given, clock, carry, lambda _: None)
         self.durable = DurableRuns(
-            self.runs, self.store, cast("Any", OneKey()), given, _CLOCK, lambda _: True
+            self.runs, self.store, cast("Any", OneKey()), given, clock, lambda _: True
         )
         self.registry = Registry(self.runs, self.durable)
 
-    async def begin(self, key: str = "", **terms: Any) -> Run:
+    async def begin(self, key: str = "", text: str = "Hello.", **terms: Any) -> Run:
         """Begin a run, or attach to the one of a key."""
         caller = Caller(options_pb2.CALLER_ROLE_ADMIN, "ann")
-        request = chat_pb2.ChatRequest(idempotency_key=key)
+        request = ask("m", text, idempotency_key=key)
         settled: dict[str, Any] = {
             "grace_s": 15.0,
             "total_s": 60.0,

@@ -325,12 +325,14 @@ class Run(Telling):
     def close(self) -> None:
         """Let no event follow, and tell those who wait: the end is stored, or need not be.
 
-        What is closed stays so.
+        What is closed stays so. Nobody asks any more, and the question may be large.
         """
         self._stop_timers()
         if not self.journal.closed:
             self.journal.close()
             self._on_end(self)
+            self.terms = self.terms.without_question()
+            self.conversation = None
 
     def _keep_answer(self, answer: message_pb2.Message, completed: result_pb2.Completed) -> None:
         """Keep the whole message, inside of the end where it fits."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-from collections import Counter, deque
+import heapq
+import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 
@@ -34,6 +36,8 @@ _COPIES = 2
 _LEAST_UNTAKEN = 16 * 1024
 # Who has not read the end of a run so long after it stands still.
 _STALLED_NS = 5_000_000_000
+# So long after its end, and its last reader, a durable run is not read from the store.
+_LINGER_NS = 5_000_000_000
 
 # Asks providers until the run has its answer, and ends it; raises what ends it otherwise.
 Carry = Callable[[Run], Awaitable[None]]
@@ -65,8 +69,9 @@ class Runs:
         self._room_at = settings.journal_total_bytes
         self._draining = False
         self._allowance = Allowance(settings.journal_untaken_bytes)
-        # In the order of their ends, which is that of their times to go.
-        self._ended: deque[Run] = deque()
+        # Ended runs by when they go, at the earliest; a number tells two of one moment apart.
+        self._ended: list[tuple[int, int, Run]] = []
+        self._numbers = itertools.count()
         # Bound once: the lazy logger costs as much as the line.
         self._log = log.bind()
 
@@ -223,12 +228,17 @@ class Runs:
         """Forget runs whose time is over; to be called about once a second."""
         now = self._clock.time_ns()
         while self._ended and (
-            self._ended[0].kept_until_ns <= now or len(self._ended) > self._settings.max_kept_runs
+            self._ended[0][0] <= now or len(self._ended) > self._settings.max_kept_runs
         ):
-            run = self._ended.popleft()
-            if self._runs.pop(run.id, None) is not None:
-                self._forget(run)
-            self._keys.pop(run.terms.key_digest, None)
+            due_ns, _, run = heapq.heappop(self._ended)
+            if self._runs.get(run.id) is not run:
+                continue
+            if run.is_durable and run.readers and due_ns <= now:
+                self._expect_to_go(run)
+                continue
+            self.drop(run)
+            if self._keys.get(run.terms.key_digest) is run:
+                del self._keys[run.terms.key_digest]
 
     def refuse(self) -> None:
         """Begin no new run from now on."""
@@ -300,7 +310,7 @@ class Runs:
             return
         was_ours = run in self._live
         self._count_out(run)
-        self._ended.append(run)
+        self._expect_to_go(run)
         self._count(run.answer_bytes)
         if not was_ours:
             return
@@ -316,6 +326,11 @@ class Runs:
             events=run.journal.last_sequence,
             ms=(run.ended_ns - run.created_ns) // 1_000_000,
         )
+
+    def _expect_to_go(self, run: Run) -> None:
+        """Know an ended run until its time is over; one that lies in the store, a while longer."""
+        due_ns = self._clock.time_ns() + _LINGER_NS if run.is_durable else run.kept_until_ns
+        heapq.heappush(self._ended, (due_ns, next(self._numbers), run))
 
     def _share_out(self) -> None:
         """Let the runs that go on hold together no more than all may, though nobody read them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -47,6 +47,7 @@ class Terms:
         durable: it survives the death of its process.
         continues: it goes on without readers.
         loop: of a Converse; None: it is a single turn.
+        settled_digest: of the request that was let go; empty: it was not.
     """
 
     owner: Owner
@@ -61,6 +62,7 @@ class Terms:
     durable: bool = False
     continues: bool = False
     loop: Loop | None = None
+    settled_digest: bytes = b""
 
     @property
     def key_digest(self) -> bytes:
@@ -72,8 +74,17 @@ class Terms:
     @property
     def request_digest(self) -> bytes:
         """Return the digest of the request as far as the key covers it; empty: there is none."""
-        key = self.request.idempotency_key
-        return _digest_request(self.request, self.loop) if key else b""
+        if self.settled_digest or not self.request.idempotency_key:
+            return self.settled_digest
+        return _digest_request(self.request, self.loop)
+
+    def without_question(self) -> Terms:
+        """Return what matters of a run that has ended: no longer what was asked."""
+        asked = self.request
+        kept = chat_pb2.ChatRequest(
+            idempotency_key=asked.idempotency_key, role=asked.role, agent=asked.agent
+        )
+        return replace(self, request=kept, settled_digest=self.request_digest)
 
 
 class _Stored(msgspec.Struct, array_like=True):

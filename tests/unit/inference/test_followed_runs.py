@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -28,7 +28,7 @@ async def houses(path: Path) -> AsyncIterator[tuple[House, House]]:
 
 def make_houses(path: Path) -> tuple[House, House]:
     """Return two processes that share a journal."""
-    settings = {"run_lease_s": 0.5, "journal_look_s": 0.1}
+    settings: dict[str, Any] = {"run_lease_s": 0.5, "journal_look_s": 0.1}
     first, second = (House(path / "j.db", says(5, 10, pause_s=0.02), **settings) for _ in range(2))
     return first, second
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from support.houses import House, living, read, says
 from support.waiting import eventually
@@ -24,7 +24,7 @@ _LIMIT_S: Final = 20.0
 @asynccontextmanager
 async def houses(path: Path, pause_s: float = 0.0) -> AsyncIterator[tuple[House, House]]:
     """Let two processes live that share a journal and hold little."""
-    bounds = {"journal_untaken_bytes": UNTAKEN, "journal_run_bytes": KEPT}
+    bounds: dict[str, Any] = {"journal_untaken_bytes": UNTAKEN, "journal_run_bytes": KEPT}
     first, second = (House(path / "j.db", says(COUNT, KIB, pause_s), **bounds) for _ in range(2))
     async with asyncio.timeout(_LIMIT_S), living(first), living(second):
         yield first, second
