@@ -29,11 +29,11 @@ def describe(run: Run) -> run_pb2.Run:
         described.end_time.CopyFrom(timestamp(run.ended_ns))
         described.expire_time.CopyFrom(timestamp(run.kept_until_ns))
     if run.status is not None and run.state == run_pb2.RUN_STATE_FAILED:
-        described.failure.CopyFrom(_to_failure(run.status))
+        described.failure.CopyFrom(to_failure(run.status))
     return described
 
 
-def _to_failure(status: status_pb2.Status) -> run_pb2.RunFailure:
+def to_failure(status: status_pb2.Status) -> run_pb2.RunFailure:
     """Return a run's stored status as GetRun shows it."""
     info = error_info(status)
     reason = f"ERROR_REASON_{info.reason}" if info is not None else "ERROR_REASON_UNSPECIFIED"

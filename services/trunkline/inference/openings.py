@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from google.rpc import status_pb2
+
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.seal import (
+    STATUS,
     TERMS,
     RunSeal,
     SealBroken,
@@ -86,6 +89,20 @@ class Openings:
         try:
             content_key = await self._keys.get(key_id_of(record.wrapped_key))
             return open_run_key(record.wrapped_key, record.run_id, content_key)
+        except SealBroken as broken:
+            raise damaged(record.run_id, broken) from None
+
+    async def status_of(self, record: RunRecord) -> status_pb2.Status | None:
+        """Return how a run ended without an answer; None: it did not.
+
+        Raises:
+            DataLoss, Unavailable: as `open`.
+        """
+        if not record.status:
+            return None
+        seal = await self.open(record)
+        try:
+            return status_pb2.Status.FromString(seal.open(STATUS, 0, 0, 0, record.status))
         except SealBroken as broken:
             raise damaged(record.run_id, broken) from None
 

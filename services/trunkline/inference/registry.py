@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from trunkline.inference.answers import read_end, read_message
 from trunkline.inference.conversation import unexpected
-from trunkline.inference.description import describe
+from trunkline.inference.description import describe, to_failure
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.journal.store import JournalUnavailable, RunQuery, RunRecord
 from trunkline.inference.refusals import not_found, other_request
@@ -14,6 +16,7 @@ from trunkline.inference.terms import Owner, Terms
 from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2, run_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import timestamp
+from trunkline.kernel.errors import DataLoss, Unavailable
 
 
 class Registry:
@@ -151,7 +154,9 @@ class Registry:
         found: dict[str, run_pb2.Run] = {}
         try:
             for record in await self._durable.list_runs(query):
-                found[record.run_id] = _describe(record)
+                found[record.run_id] = described = _describe(record)
+                if record.state == run_pb2.RUN_STATE_FAILED:
+                    await self._tell_failure(described, record)
         except JournalUnavailable:
             pass
         for run in self._runs.newest_first():
@@ -160,6 +165,13 @@ class Registry:
             if _fits(run, query) and (not run.is_durable or run.id in found):
                 found[run.id] = describe(run)
         return [found[run_id] for run_id in sorted(found, reverse=True)][: query.limit]
+
+    async def _tell_failure(self, described: run_pb2.Run, record: RunRecord) -> None:
+        """Say why a run failed, as far as that can be read."""
+        with contextlib.suppress(DataLoss, Unavailable):
+            status = await self._durable.openings.status_of(record)
+            if status is not None:
+                described.failure.CopyFrom(to_failure(status))
 
 
 def _fits(run: Run, query: RunQuery) -> bool:

@@ -11,9 +11,11 @@ from typing import Any, Final
 import pytest
 
 from support.houses import House, living, read, says
+from trunkline.inference.journal.store import RunQuery
 from trunkline.inference.run import Run
+from trunkline.inference.v1 import error_pb2
 from trunkline.kernel.clock import SystemClock
-from trunkline.kernel.errors import AlreadyExists
+from trunkline.kernel.errors import AlreadyExists, Unavailable
 
 KIB: Final = 1024
 QUESTION: Final = "q" * 100 * KIB
@@ -105,3 +107,19 @@ async def test_what_was_asked_is_not_kept_with_an_ended_run(house: House, durabl
     with pytest.raises(AlreadyExists) as caught:
         await house.begin(key="once", text="Something else.", durable=durable)
     assert caught.value.reason == "IDEMPOTENCY_MISMATCH"
+
+
+async def test_a_failed_run_is_listed_with_its_failure_wherever_it_lies(tmp_path: Path) -> None:
+    """The process that carried it and one that never heard of it say the same."""
+
+    async def fail(_: Run) -> None:
+        raise Unavailable("NO_FALLBACK", "Nobody is there.", metadata={"kind": "UNREACHABLE"})
+
+    owner, other = (House(tmp_path / "j.db", fail) for _ in range(2))
+    async with asyncio.timeout(20.0), living(owner), living(other):
+        run = await owner.begin()
+        await run.journal.wait_closed()
+        (here,) = await owner.registry.newest_first(RunQuery())
+        (there,) = await other.registry.newest_first(RunQuery())
+    assert here.failure.reason == error_pb2.ERROR_REASON_NO_FALLBACK
+    assert there.failure == here.failure
