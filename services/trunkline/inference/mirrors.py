@@ -104,7 +104,8 @@ class Mirrors:
         journal, archive = run.journal, run.archive
         assert isinstance(journal, DurableJournal)
         assert archive is not None
-        while journal.visible < last and not run.is_owned:
+        # What is known here no more would be counted for good.
+        while journal.visible < last and not run.is_owned and self._runs.known(run.id) is run:
             before = journal.visible
             async for stored in archive.records(before):
                 if stored.sequence == journal.last_sequence + 1:
