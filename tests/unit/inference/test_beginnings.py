@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import pytest
 
 from support.chats import ask
+from support.houses import OneKey
 from support.waiting import eventually
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.following import follow
@@ -26,18 +27,6 @@ from trunkline.options.v1 import options_pb2
 
 CLOCK: Final = SystemClock()
 REQUEST: Final = ask(idempotency_key="once")
-
-
-class OneKey:
-    """Has one content key."""
-
-    async def current(self) -> tuple[str, bytes]:
-        """Return it."""
-        return "dek_1", bytes(32)
-
-    async def get(self, _: str) -> bytes:
-        """Return it."""
-        return bytes(32)
 
 
 class SlowStore(SqliteStore):
