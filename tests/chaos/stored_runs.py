@@ -59,11 +59,8 @@ class RunsInFile:
 
     def put_segments(self, run_id: str, data: Sequence[bytes]) -> None:
         """Replace what lies in a run's segments; their places stay."""
-        for (run, reach, number, _), each in zip(self._places(run_id), data, strict=True):
-            self._do(
-                "UPDATE segment SET data = ? WHERE run = ? AND reach = ? AND number = ?",
-                *(each, run, reach, number),
-            )
+        for (segment_id, _), each in zip(self._places(run_id), data, strict=True):
+            self._do("UPDATE segment SET data = ? WHERE id = ?", each, segment_id)
 
     def pages(self) -> Iterator[tuple[str, bytes]]:
         """Yield the file and the log beside it."""
@@ -72,8 +69,10 @@ class RunsInFile:
 
     def _places(self, run_id: str) -> list[Any]:
         return self._do(
-            "SELECT run, reach, number, data FROM segment"
-            " WHERE run = (SELECT id FROM run WHERE run_id = ?) ORDER BY reach, number",
+            "WITH RECURSIVE chain (id) AS ("
+            " SELECT newest FROM progress WHERE run = (SELECT id FROM run WHERE run_id = ?)"
+            " UNION ALL SELECT previous FROM chain JOIN segment USING (id)"
+            ") SELECT id, data FROM chain JOIN segment USING (id) ORDER BY id",
             run_id,
         )
 
