@@ -96,7 +96,7 @@ class DurableRuns:
         self._brought: Counter[str] = Counter()
         self._something = asyncio.Event()
         self.openings.on_unread = self.ownership.end_unread
-        self.openings.on_readers = self._readers.note
+        self.openings.on_readers = self._note_readers
         store.on_wake(self._wake)
 
     async def start(self, terms: Terms) -> tuple[Run, bool]:
@@ -251,6 +251,11 @@ class DurableRuns:
         except SealBroken as broken:
             raise damaged(run.id, broken) from None
         return run
+
+    def _note_readers(self, run: Run) -> None:
+        """Let the owner of a run know how many read it here."""
+        if not run.is_owned:
+            self._readers.note(run)
 
     def _wake(self, run_id: str) -> None:
         """Look at a run soon."""
