@@ -27,6 +27,7 @@ MODELS = (
     "end-after-0",
     "malformed-after-2-of-tool",
     "stall-after-30",
+    "tokens-12-per-second-of-ok",
     # A route of its own: one that was told to wait is not asked again before.
     "waits@429-retry-after-2",
     *(
