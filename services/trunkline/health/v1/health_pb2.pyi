@@ -369,8 +369,8 @@ class RouteKey(_message.Message):
     provider.
     """
     credential_id: _builtins.str
-    """The key, `cred_…`. Empty: none was used; in a Cooldown all keys, since the
-    fault is not a key's.
+    """The key, `cred_…`. Empty: none was used; in a Cooldown all keys that are used
+    at the provider's address, since the fault is not a key's.
     """
     def __init__(
         self,
