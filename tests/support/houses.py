@@ -47,12 +47,20 @@ class House:
         path: of the journal, which houses may share.
         carry: what its provider says.
         clock: the time.
+        store: of the journal; None: one at its path.
         settings: over the defaults.
     """
 
-    def __init__(self, path: Path, carry: Carry, clock: Clock = _CLOCK, **settings: object) -> None:
+    def __init__(
+        self,
+        path: Path,
+        carry: Carry,
+        clock: Clock = _CLOCK,
+        store: SqliteStore | None = None,
+        **settings: object,
+    ) -> None:
         given = InferenceSettings.model_validate(settings)
-        self.store = SqliteStore(path, clock)
+        self.store = store or SqliteStore(path, clock)
         self.runs = Runs(given, clock, carry, lambda _: None)
         self.durable = DurableRuns(
             self.runs, self.store, cast("Any", OneKey()), given, clock, lambda _: True

@@ -1,8 +1,4 @@
-"""Processes of inference that share a journal, without the services around them.
-
-Each has its own store, runs and leases, in the loop of the test; what a run says a function
-of the test's does. A store can lose its answers.
-"""
+"""Processes that share a journal, are killed, and have a store that loses its answers."""
 
 from __future__ import annotations
 
@@ -11,28 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from trunkline.inference.conversation import Loop
-from trunkline.inference.durable_runs import DurableRuns
-from trunkline.inference.following import follow
-from trunkline.inference.journal.content_keys import ContentKeys
+from support.houses import Carry, House, read
 from trunkline.inference.journal.sqlite import SqliteStore
 from trunkline.inference.journal.store import JournalUnavailable, RunRecord
-from trunkline.inference.registry import Registry
 from trunkline.inference.run import Run
-from trunkline.inference.runs import Carry, Runs
-from trunkline.inference.settings import InferenceSettings
-from trunkline.inference.terms import Owner, Terms
-from trunkline.inference.v1 import chat_pb2, event_pb2
-from trunkline.kernel.call import Caller
+from trunkline.inference.v1 import event_pb2
 from trunkline.kernel.clock import SystemClock
-from trunkline.options.v1 import options_pb2
 
-OWNER: Final = Owner("ann")
 LEASE_S: Final = 1.0
-_CLOCK: Final = SystemClock()
-_CALLER: Final = Caller(options_pb2.CALLER_ROLE_ADMIN, OWNER.principal)
 
 
 class LossyStore(SqliteStore):
@@ -63,8 +47,8 @@ class LossyStore(SqliteStore):
             setattr(self, name, refuse)
 
 
-class Replica:
-    """One process.
+class Replica(House):
+    """A process that can be killed, and whose store can lose its answers.
 
     Args:
         path: of the journal.
@@ -72,24 +56,12 @@ class Replica:
         settings: over the defaults.
 
     Attributes:
-        store: the journal, as this process reaches it.
-        runs, durable, registry: of this process.
+        lossy: its store.
     """
 
     def __init__(self, path: Path, carry: Carry, **settings: Any) -> None:
-        given = {"run_lease_s": LEASE_S, **settings}
-        self.settings = InferenceSettings.model_validate(given)
-        self.store = LossyStore(path, _CLOCK)
-        self.runs = Runs(self.settings, _CLOCK, carry, lambda _: None)
-        self.durable = DurableRuns(
-            self.runs,
-            self.store,
-            cast(ContentKeys, _OneKey()),
-            self.settings,
-            _CLOCK,
-            lambda _: True,
-        )
-        self.registry = Registry(self.runs, self.durable)
+        self.lossy = LossyStore(path, SystemClock())
+        super().__init__(path, carry, store=self.lossy, **{"run_lease_s": LEASE_S, **settings})
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -109,36 +81,6 @@ class Replica:
             run.leave()
         await self.store.close()
 
-    async def begin(
-        self,
-        *,
-        key: str = "",
-        grace_s: float = 15.0,
-        total_s: float = 60.0,
-        continues: bool = False,
-        loop: Loop | None = None,
-    ) -> Run:
-        """Begin a run, or find the one that a key began."""
-        terms = Terms(
-            owner=OWNER,
-            caller=_CALLER,
-            request_id="req_1",
-            target="sandbox/ok",
-            request=chat_pb2.ChatRequest(idempotency_key=key),
-            grace_s=grace_s,
-            total_s=total_s,
-            retention_s=3600.0,
-            durable=True,
-            continues=continues,
-            loop=loop,
-        )
-        run, _ = await self.durable.start(terms)
-        return run
-
-    async def find(self, run: Run) -> Run:
-        """Return a run as this process knows it."""
-        return await self.registry.find(run.id, OWNER)
-
     async def record(self, run: Run) -> RunRecord:
         """Return what the store has of a run."""
         record = await self.store.load(run.id)
@@ -148,7 +90,7 @@ class Replica:
     @asynccontextmanager
     async def reading(self, run: Run, after: int = 0) -> AsyncIterator[Reader]:
         """Read a run here."""
-        reader = Reader(await self.find(run))
+        reader = Reader(await self.find(run.id))
         task = asyncio.create_task(reader.read(after))
         try:
             yield reader
@@ -176,28 +118,13 @@ class Reader:
 
     async def read(self, after: int) -> None:
         """Read until the end."""
-        self.run.add_reader()
         try:
-            async for data in follow(self.run, after):
-                self.sequences.append(event_pb2.ChatEvent.FromString(data).sequence)
+            async with contextlib.aclosing(read(self.run, after)) as events:
+                async for event in events:
+                    self.sequences.append(event.sequence)
         except Exception as error:
             self.failure = error
-        finally:
-            self.run.remove_reader()
         self.has_ended = True
-
-
-class _OneKey:
-    """Has one content key."""
-
-    async def current(self) -> tuple[str, bytes]:
-        """Return it."""
-        return "dek_1", bytes(32)
-
-    async def get(self, key_id: str) -> bytes:
-        """Return it."""
-        del key_id
-        return bytes(32)
 
 
 def say(run: Run, size: int = 10) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from support.houses import Carry
 from support.replica import Replica
-from trunkline.inference.runs import Carry
 
 StartReplica = Callable[..., Awaitable[Replica]]
 

@@ -32,7 +32,7 @@ async def test_claim_survives_a_lost_answer(start_replica: StartReplica, lost: s
     async with heir.reading(run) as reader:
         await settled(lambda: bool(reader.sequences))
         await dying.kill()
-        heir.store.lose(lost, 2)
+        heir.lossy.lose(lost, 2)
         await settled(lambda: heir.durable.ownership.owned == [run.id])
         await settled(lambda: (found := heir.runs.known(run.id)) is not None and bool(found.task))
     record = await heir.record(run)
@@ -46,8 +46,8 @@ async def test_end_by_another_is_heard_though_the_store_fails(start_replica: Sta
     run = await owner.begin()
     async with owner.reading(run) as reader:
         await settled(lambda: len(reader.sequences) > 1)
-        owner.store.lose("load", 3)
-        await other.registry.cancel(await other.find(run))
+        owner.lossy.lose("load", 3)
+        await other.registry.cancel(await other.find(run.id))
         await settled(lambda: reader.has_ended)
     assert run.state == CANCELLED
     assert not owner.durable.ownership.owned
@@ -60,7 +60,7 @@ async def test_process_that_stops_takes_no_run_back(start_replica: StartReplica)
     stopping.runs.refuse()
     await stopping.durable.release()
     with pytest.raises(Unavailable):
-        await stopping.find(run)
+        await stopping.find(run.id)
     await settled(lambda: other.durable.ownership.owned == [run.id])
     record = await other.record(run)
     assert record.takeovers == 0
@@ -72,7 +72,7 @@ async def test_cancel_that_cannot_be_stored_is_refused(start_replica: StartRepli
     owner = await start_replica(keep_saying)
     run = await owner.begin()
     run.add_reader()
-    owner.store.refuse("append", "renew")
+    owner.lossy.refuse("append", "renew")
     with pytest.raises(Unavailable) as refused:
         await owner.registry.cancel(run)
     assert refused.value.reason == "JOURNAL_UNAVAILABLE"

@@ -33,7 +33,7 @@ async def test_count_that_was_lost_is_told_again(start_replica: StartReplica) ->
     owner, other = await start_replica(keep_saying), await start_replica(keep_saying)
     run = await owner.begin(grace_s=GRACE_S)
     set_readers = other.store.set_readers
-    other.store.refuse("set_readers")
+    other.lossy.refuse("set_readers")
     async with other.reading(run) as reader:
         await settled(lambda: bool(reader.sequences))
         other.store.set_readers = set_readers  # type: ignore[method-assign] # it answers again
