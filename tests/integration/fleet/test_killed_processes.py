@@ -12,9 +12,10 @@ import pytest
 
 from support import matrix
 from support.begun import begin
-from support.chats import ask, failure_of, read
+from support.chats import ask, failure_of, read, stream
 from support.deployment import eventually
 from support.fleet import SERVICES, Fleet, Shape, make_fleet
+from trunkline.inference.v1 import run_pb2
 
 CELLS = matrix.cells(
     "kills",
@@ -48,12 +49,14 @@ async def test_what_goes_on_goes_on_and_what_is_missing_is_named(
         else:
             assert reason in {"", *_NAMED}
         reading = await asyncio.wait_for(reader, _LIMIT_S)
-        if service == "inference" and number is signal.SIGKILL:
-            assert reading.failed.code is grpc.StatusCode.UNAVAILABLE
-        else:
-            # Told to stop, it lets what goes on come to its end.
+        if service != "inference":
             assert reading.completed.HasField("message")
             assert reading.sequences == list(range(1, len(reading.events) + 1))
+        elif number is signal.SIGTERM:
+            # Told to stop, it gives what goes on free, and sends its readers elsewhere.
+            assert reading.failed.reason == "NOT_SERVING"
+        else:
+            assert reading.failed.code is grpc.StatusCode.UNAVAILABLE
         member = fleet.members[service]
         await member.start()
         await member.serving()
@@ -62,6 +65,16 @@ async def test_what_goes_on_goes_on_and_what_is_missing_is_named(
             return await _ask(fleet) == ""
 
         await eventually(answers, _LIMIT_S)
+        if service == "inference":
+            resume = run_pb2.ResumeChatRequest(
+                run_id=begun.run_id, after_sequence=len(reading.events)
+            )
+            resumed = await asyncio.wait_for(
+                read(stream(fleet.channel, "ResumeChat", resume, fleet.admin)), _LIMIT_S
+            )
+            assert resumed.completed.HasField("message")
+            sequences = [*reading.sequences, *resumed.sequences]
+            assert sequences == list(range(1, len(sequences) + 1))
     matrix.ran("kills")
 
 
