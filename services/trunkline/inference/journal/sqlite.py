@@ -36,8 +36,8 @@ T = TypeVar("T")
 _KEEP_S: Final = 1.0
 _DOOMED_AT_ONCE: Final = 10
 _LOST: Final = (Appended.ENDED, Appended.SUPERSEDED)
-# Writers wait for the disk, some 30 ms, each time the log is emptied. With 5,000 events a second
-# that is about every fourth second, so that fewer than one event in a hundred meet it.
+# Writers wait for the disk, some 30 ms, each time the log is emptied: seldom enough that with
+# 5,000 events a second far fewer than one event in a hundred meets it.
 _MAX_LOG_BYTES: Final = 128 * 1024 * 1024
 
 
