@@ -106,7 +106,7 @@ class Replicas(Deployment):
         self,
         *,
         on_redis: bool,
-        lease_s: float = 1.0,
+        lease_s: float = 2.0,
         models: Iterable[str] = (),
         settings: Mapping[str, object] | None = None,
     ) -> None:
