@@ -77,8 +77,6 @@ class Model:
             if new.idempotency_key and run.key == new.idempotency_key:
                 return run_id
         made = Run(new, new.process_id, self.now, key=new.idempotency_key)
-        if new.has_reader:
-            made.readers[new.process_id] = 1
         self.runs[new.run_id] = made
         return None
 

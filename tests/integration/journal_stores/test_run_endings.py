@@ -118,15 +118,6 @@ async def test_readers_of_a_dead_process_left_with_it(
     assert await write(store, ending(run_id, unread_for_s=2 * SHORT_S)) == [Appended.DONE]
 
 
-async def test_a_run_has_its_first_reader_from_the_start(store: RunStore) -> None:
-    """Between a run's first moment and its reader there is none in which it could end."""
-    await store.renew("p1", LONG_S)
-    run = new_run(has_reader=True)
-    await store.create(run)
-    assert (await get(store, run.run_id)).readers == 1
-    assert await write(store, ending(run.run_id, unread_for_s=0)) == [Appended.READ]
-
-
 async def test_a_run_that_nobody_ever_read_may_end(store: RunStore) -> None:
     """Its owner measures the grace of a run without a first reader."""
     run_id = await begin(store)

@@ -111,9 +111,10 @@ async def test_a_run_whose_time_is_over_leaves_nothing(
 ) -> None:
     """Neither record, segments, inbox nor its place in any list is left of it."""
     await store.renew("p1", LONG_S)
-    run = new_run(retention_s=SHORT_S, idempotency_key=b"key", has_reader=True)
+    run = new_run(retention_s=SHORT_S, idempotency_key=b"key")
     await store.create(run)
     run_id = run.run_id
+    await store.set_readers(run_id, "p1", 1)
     await other.follow(run_id)
     await write(store, segment(run_id, 1, 1), segment(run_id, 2, 2))
     await other.put(run_id, "call", b"digest", b"data")

@@ -42,7 +42,6 @@ _STEPS = st.one_of(
         st.just("create"),
         _process,
         st.sampled_from([b"", b"key"]),
-        st.booleans(),
         st.sampled_from([0.0, _HOUR_S]),
     ),
     st.tuples(st.just("append"), _run, _off, _off, st.integers(0, 3), st.integers(0, 1)),
@@ -89,7 +88,7 @@ async def _check(journal: Journal, steps: list[Any]) -> None:
         walk = _Walk(journal, Model())
         for process_id in _PROCESSES:
             await walk.renew(next(stores), process_id)
-        for step in [("create", "p0", b"", False, 0.0), *steps]:
+        for step in [("create", "p0", b"", 0.0), *steps]:
             name, *given = step
             walk.model.now += 1
             await journal.pass_s(_MOMENT_S)
@@ -122,11 +121,9 @@ class _Walk:
         self.model.end_process(process_id, is_retired=True)
 
     async def create(
-        self, store: RunStore, process_id: str, key: bytes, has_reader: bool, retention_s: float
+        self, store: RunStore, process_id: str, key: bytes, retention_s: float
     ) -> None:
-        run = new_run(
-            process_id, idempotency_key=key, has_reader=has_reader, retention_s=retention_s
-        )
+        run = new_run(process_id, idempotency_key=key, retention_s=retention_s)
         expected = self.model.create(run)
         found = await store.create(run)
         assert (found.run_id if found else None) == expected

@@ -139,7 +139,6 @@ class RedisStore:
             run.owner.principal,
             run.owner.on_behalf_of,
             run.idempotency_key.hex(),
-            int(run.has_reader),
             *to_fields(run),
         )
         return None if found is None else read_record(found)

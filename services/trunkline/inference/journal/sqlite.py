@@ -35,7 +35,6 @@ T = TypeVar("T")
 
 _KEEP_S: Final = 1.0
 _DOOMED_AT_ONCE: Final = 10
-_LOST: Final = (Appended.ENDED, Appended.SUPERSEDED)
 # Writers wait for the disk, some 30 ms, each time the log is emptied: seldom enough that with
 # 5,000 events a second far fewer than one event in a hundred meets it.
 _MAX_LOG_BYTES: Final = 128 * 1024 * 1024
@@ -144,9 +143,6 @@ class SqliteStore:
         for entry, outcome in zip(appends, outcomes, strict=True):
             if outcome is Appended.DONE and not entry.epoch:
                 self._wakes.look_now()
-            elif outcome in _LOST or (outcome is Appended.DONE and entry.end is not None):
-                # No notices are looked for about a run that is not this process's any more.
-                self._wakes.disown(entry.run_id)
         self._wakes.note(entry.run_id for entry in appends)
         return outcomes
 

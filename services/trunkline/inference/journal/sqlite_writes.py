@@ -93,10 +93,6 @@ def create(connection: sqlite3.Connection, now_ns: int, run: NewRun) -> RunRecor
         values,
     )
     connection.execute("INSERT INTO progress VALUES (?, 0, 0)", (cursor.lastrowid,))
-    if run.has_reader:
-        connection.execute(
-            "INSERT INTO reader VALUES (?, ?, 1)", (cursor.lastrowid, run.process_id)
-        )
     return None
 
 

@@ -49,7 +49,6 @@ class NewRun:
         retention_s: how long it is kept after its end.
         idempotency_key: digest of principal, user, method family and key; empty: none.
         request_digest: of the request as far as the key covers it; empty without a key.
-        has_reader: one reader of this process reads it from its first moment.
     """
 
     run_id: str
@@ -64,7 +63,6 @@ class NewRun:
     retention_s: float
     idempotency_key: bytes = b""
     request_digest: bytes = b""
-    has_reader: bool = False
 
 
 @dataclass(frozen=True, slots=True)
