@@ -19,13 +19,21 @@ async def _read(stream: AsyncStream) -> None:
         pass
 
 
-async def test_reader_of_a_closed_client_is_told(fleet: Fleet, aclient: AsyncClient) -> None:
-    """It was not cancelled itself: it gets an error that names the run, and calls no more."""
+async def _begin_reading(
+    fleet: Fleet, client: AsyncClient
+) -> tuple[AsyncStream, asyncio.Task[None]]:
+    """Return a stream of which two events came and no more will, and who reads it."""
     fleet.scripts.append([text("One"), threading.Event()])
-    stream = aclient.stream("sandbox/ok", "Hello")
+    stream = client.stream("sandbox/ok", "Hello")
     reader = asyncio.create_task(_read(stream))
     while stream.last_sequence < 2:
         await asyncio.sleep(0)
+    return stream, reader
+
+
+async def test_reader_of_a_closed_client_is_told(fleet: Fleet, aclient: AsyncClient) -> None:
+    """It was not cancelled itself: it gets an error that names the run, and calls no more."""
+    stream, reader = await _begin_reading(fleet, aclient)
     await aclient.close()
     with pytest.raises(ClientClosed) as caught:
         await reader
@@ -53,11 +61,7 @@ async def test_chat_of_a_closed_client_is_told(fleet: Fleet, aclient: AsyncClien
 
 async def test_reader_that_is_cancelled_is_cancelled(fleet: Fleet, aclient: AsyncClient) -> None:
     """Its own end comes before the client's."""
-    fleet.scripts.append([text("One"), threading.Event()])
-    stream = aclient.stream("sandbox/ok", "Hello")
-    reader = asyncio.create_task(_read(stream))
-    while stream.last_sequence < 2:
-        await asyncio.sleep(0)
+    _, reader = await _begin_reading(fleet, aclient)
     reader.cancel()
     await aclient.close()
     with pytest.raises(asyncio.CancelledError):
