@@ -118,7 +118,7 @@ class _Stream:
             method=built.method,
             target=built.url.raw_path.decode(),
             headers=tuple((name.lower(), value) for name, value in built.headers.items()),
-            body=built.read(),
+            body=built.content,
             keep_alive=True,
         )
         _, head = place(request)

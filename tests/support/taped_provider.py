@@ -20,6 +20,7 @@ from trunkline.inference.transport import (
     Unreachable,
     UnreachableReason,
 )
+from trunkline.inference.transport import Request as TransportRequest
 from trunkline.sandbox.delivery import Delivery
 from trunkline.sandbox.face import Occasion
 from trunkline.sandbox.faces.all import FACES
@@ -154,14 +155,14 @@ class TapedProvider:
         self.exchanges: list[TapedExchange] = []
 
     async def open(
-        self, request: httpx.Request, *, connect_s: float, deadline: float
+        self, request: TransportRequest, *, connect_s: float, deadline: float
     ) -> TapedExchange:
         """Answer a request.
 
         Raises:
             TransportFault: the answer has no head.
         """
-        target = request.url.raw_path.decode()
+        target = request.place.path.decode()
         fields = tuple((name.lower(), value) for name, value in request.headers.items())
         heard = hear(Request(request.method, target, fields, request.content, True))
         tape = await _speak(heard)

@@ -160,21 +160,26 @@ class Board:
             now_ns: nanoseconds since 1970.
             is_key: tells whether there is a credential of that id.
         """
-        minute = minute_of(now_ns)
+        counted: dict[str, Tally] = {}
+        before = None
         for outcome in outcomes:
-            model = outcome.route.model
+            route = outcome.route
+            model, key_id = route.model, route.credential_id
             provider = _provider_of(model)
             entry = self._entries.get(provider)
             verdict = judge_outcome(outcome)
             if entry is None or verdict is None:
                 continue
-            key_id = outcome.route.credential_id
-            has_key = bool(key_id) and is_key(key_id)
-            weight = note_outcome(entry.state, outcome, verdict, now_ns, has_key=has_key)
-            fault = verdict.is_fault
-            entry.traffic.setdefault(model, Traffic()).add(minute, outcome, is_fault=fault)
-            self._unsaved.setdefault((model, minute), Tally()).add(outcome, is_fault=fault)
-            self._mark(provider, weight)
+            # The same again, at the same moment, counts and says nothing else.
+            said = (model, key_id, verdict)
+            if said != before:
+                has_key = bool(key_id) and is_key(key_id)
+                weight = note_outcome(entry.state, outcome, verdict, now_ns, has_key=has_key)
+                self._mark(provider, weight)
+                before = said
+            counted.setdefault(model, Tally()).add(outcome, is_fault=verdict.is_fault)
+        for model, tally in counted.items():
+            self._count(model, minute_of(now_ns), tally.describe(model))
 
     def note_probe(self, finding: Finding, now_ns: int, *, has_key: bool) -> None:
         """Take in what a probe found, unless its provider was deleted meanwhile.
@@ -281,6 +286,12 @@ class Board:
                 self._unsaved.setdefault((counted.model, minute), Tally()).merge(counted)
         kept = [each for each in batch.snapshots if each.provider in self._entries]
         self._snapshots = [*kept, *self._snapshots][-MAX_UNSAVED_SNAPSHOTS:]
+
+    def _count(self, model: str, minute: int, counted: health_pb2.TrafficHealth) -> None:
+        """Add to what was counted of a model."""
+        traffic = self._entries[_provider_of(model)].traffic
+        traffic.setdefault(model, Traffic()).add(minute, counted)
+        self._unsaved.setdefault((model, minute), Tally()).merge(counted)
 
     def _mark(self, provider: str, weight: Weight) -> None:
         """Mark a provider as changed."""

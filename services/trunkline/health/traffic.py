@@ -97,9 +97,9 @@ class Traffic:
     def __bool__(self) -> bool:
         return bool(self._minutes)
 
-    def add(self, minute: int, outcome: health_service_pb2.Outcome, *, is_fault: bool) -> None:
-        """Count an outcome in a minute since 1970."""
-        self._minutes.setdefault(minute, Tally()).add(outcome, is_fault=is_fault)
+    def add(self, minute: int, counted: health_pb2.TrafficHealth) -> None:
+        """Add what was counted in a minute since 1970."""
+        self._minutes.setdefault(minute, Tally()).merge(counted)
 
     def replace(
         self, minute: int, kept: health_pb2.TrafficHealth, unsaved: health_pb2.TrafficHealth | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, TypeAlias
 
 from trunkline.health.v1 import health_pb2, health_service_pb2
@@ -121,19 +122,22 @@ class Answer:
 
 def judge_outcome(outcome: health_service_pb2.Outcome) -> Verdict | None:
     """Tell what an outcome says; None: nothing about the provider."""
-    status = _ENDPOINT.get(outcome.kind)
+    has_spoken = outcome.mid_stream or outcome.HasField("time_to_first_token")
+    return _judge(outcome.kind, has_spoken=has_spoken)
+
+
+@cache
+def _judge(kind: Kind, *, has_spoken: bool) -> Verdict | None:
+    """Tell what an end of a kind says, of a provider that had begun to speak or had not."""
+    status = _ENDPOINT.get(kind)
     if status is None:
         return None
     key: Kind | None = None
-    if outcome.kind in _REFUSED_KEY:
-        key = outcome.kind
-    elif (
-        outcome.kind in _ACCEPTED_KEY
-        or outcome.mid_stream
-        or outcome.HasField("time_to_first_token")
-    ):
+    if kind in _REFUSED_KEY:
+        key = kind
+    elif kind in _ACCEPTED_KEY or has_spoken:
         key = failure_pb2.ERROR_KIND_UNSPECIFIED
-    return Verdict(status, key, _SENTENCES[outcome.kind] if status == _UNREACHABLE else "")
+    return Verdict(status, key, _SENTENCES[kind] if status == _UNREACHABLE else "")
 
 
 def judge_probe(response: provider_pb2.ProbeProviderResponse) -> Answer | None:

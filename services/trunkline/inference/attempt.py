@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from trunkline.inference.continuation import Continuation, estimate_tokens
 from trunkline.inference.drafts import Drafts
@@ -14,8 +14,7 @@ from trunkline.kernel.clock import Clock, duration, timestamp
 from trunkline.planning.candidates import Candidate
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """One request to one provider, under way.
 
     Attributes:

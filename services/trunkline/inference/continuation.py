@@ -5,9 +5,10 @@ Pure: what was asked, what readers have, what the next model can do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+import msgspec
 
 from trunkline.inference.fold import Delivered
 from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
@@ -34,8 +35,7 @@ class Course(Enum):
     """The caller's policy lets nothing carry it on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(msgspec.Struct, frozen=True):
     """How one attempt carries on what others began.
 
     Attributes:

@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from trunkline.inference.arguments import is_object
 from trunkline.inference.v1 import event_pb2, message_pb2, result_pb2
 from trunkline.kernel.identifiers import new_id
@@ -22,8 +24,7 @@ MAX_FRAGMENT = 240 * 1024
 _MAX_BYTES_PER_CHARACTER = 4
 
 
-@dataclass(slots=True)
-class _Fragments:
+class _Fragments(msgspec.Struct):
     """The fragments of one block in one read, of which there is one kind."""
 
     kind: str

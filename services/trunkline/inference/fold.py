@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from trunkline.inference.v1 import event_pb2, message_pb2
 
 
-@dataclass(slots=True)
-class _Block:
+class _Block(msgspec.Struct):
     """One part of the message, as far as it has come.
 
     Attributes:
@@ -26,12 +27,12 @@ class _Block:
 
     kind: str
     begun: int
-    pieces: list[tuple[int, str]] = field(default_factory=list)
+    pieces: list[tuple[int, str]] = msgspec.field(default_factory=list)
     opening: message_pb2.ToolCall | message_pb2.ProviderPart | None = None
     whole: int = 0
     aborted: bool = False
-    proofs: list[tuple[int, message_pb2.Signature, bool]] = field(default_factory=list)
-    citations: list[tuple[int, message_pb2.Citation]] = field(default_factory=list)
+    proofs: list[tuple[int, message_pb2.Signature, bool]] = msgspec.field(default_factory=list)
+    citations: list[tuple[int, message_pb2.Citation]] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

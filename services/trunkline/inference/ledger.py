@@ -1,7 +1,7 @@
 """The ledger: every attempt and whom it served, written in the background, listed newest first.
 
-A batch is written at once when the writer is idle; what comes within a tenth of a second is
-the next one, since a commit costs what thirty rows of it cost.
+A batch is written at once when the writer is idle; what comes within a quarter of a second is
+the next one, since a commit costs what eighty rows of it cost.
 Rows of MEMORY runs wait here until they are written, as many as there is room for. Those of
 durable runs lie in the journal: they are not kept here when the database does not take them.
 """
@@ -42,7 +42,7 @@ MAX_WAITING: Final = 10_000
 """How many rows wait at most, of MEMORY runs and of durable ones each."""
 
 MAX_BATCH: Final = 500
-GATHER_S: Final = 0.1
+GATHER_S: Final = 0.25
 PAUSE_S: Final = 1.0
 WRITE_S: Final = 30.0
 FLUSH_S: Final = 5.0
@@ -139,7 +139,10 @@ class Ledger:
         while True:
             await self._something.wait()
             is_done = await self._write_batch()
-            await asyncio.sleep(self._gather_s if is_done else self._pause_s)
+            if not is_done:
+                await asyncio.sleep(self._pause_s)
+            elif len(self._waiting) < MAX_BATCH:
+                await asyncio.sleep(self._gather_s)
 
     async def flush(self) -> None:
         """Write what waits, as far as that can be done."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from dataclasses import dataclass
 
 import grpc
+import msgspec
 
 from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
 from trunkline.inference.own_rule import judge_answer, judge_failure
@@ -34,8 +34,7 @@ _TIMEOUT_S = 5.0
 _LATER = {"PEER_UNAVAILABLE", "NOT_SERVING", "LIMIT_REACHED", "STORE_UNAVAILABLE"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(msgspec.Struct, frozen=True):
     """An attempt that has ended; times are monotonic seconds."""
 
     model: str

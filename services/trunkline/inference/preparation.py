@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.asking import Asking
@@ -129,6 +130,7 @@ def _matters(loss: result_pb2.Loss) -> bool:
     return not loss.path.endswith((".cache", ".cache.ttl"))
 
 
+@lru_cache(maxsize=1024)
 def _account(credential_id: str) -> str:
     """Return what signatures are bound to: it tells accounts apart, and names none."""
     return hashlib.sha256(credential_id.encode()).hexdigest()[:16] if credential_id else ""

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-import httpx
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
@@ -20,6 +19,7 @@ from trunkline.inference.transport import (
     AddressForbidden,
     Broken,
     NoPlace,
+    Request,
     Transport,
     TransportFault,
 )
@@ -125,7 +125,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         if wanted:
             response.models.extend(models)
 
-    async def _send(self, request: httpx.Request, timeout: float) -> Reply:
+    async def _send(self, request: Request, timeout: float) -> Reply:
         """Send a probe and read its answer whole, within a time."""
         deadline = asyncio.get_running_loop().time() + timeout
         exchange = await self._transport.open(

@@ -218,7 +218,7 @@ class Runs(Kept):
             )
         finally:
             run.task = None
-            if run.is_owned:
+            if run.is_owned and run.is_live:
                 # A task must never end and leave its run live.
                 run.cancel(by, "The run was stopped.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.failure_table import pause_before_retry
@@ -13,8 +13,7 @@ from trunkline.planning.candidates import Candidate
 from trunkline.views.health import HALF_OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """Who is asked next.
 
     Attributes:

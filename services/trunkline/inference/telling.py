@@ -76,7 +76,9 @@ class Telling:
         self.progress.attempt_count = attempt.number
         self.under_way.append(attempt)
         candidate = attempt.candidate
-        self._enter(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED))
+        if isinstance(self.journal, DurableJournal):
+            # Whoever takes the run over must know of it; nobody takes over a MEMORY run.
+            self._enter(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED))
         started = event_pb2.AttemptStarted(
             model=candidate.name, credential_scope=candidate.scope, hedge=attempt.is_hedge
         )

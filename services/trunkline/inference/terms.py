@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -16,8 +15,7 @@ from trunkline.kernel.errors import PermissionDenied
 _FREE_FIELDS: Final = ("idempotency_key", "limits", "disconnect")
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """Whose a run is: caller and user together.
 
     Attributes:
@@ -29,8 +27,7 @@ class Owner:
     on_behalf_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What was settled when a run began.
 
     Attributes:
@@ -84,7 +81,7 @@ class Terms:
         kept = chat_pb2.ChatRequest(
             idempotency_key=asked.idempotency_key, role=asked.role, agent=asked.agent
         )
-        return replace(self, request=kept, settled_digest=self.request_digest)
+        return msgspec.structs.replace(self, request=kept, settled_digest=self.request_digest)
 
 
 class _Stored(msgspec.Struct, array_like=True):

@@ -28,19 +28,22 @@ def sum_usage(attempts: Iterable[result_pb2.Attempt]) -> result_pb2.Usage:
 
     The source of the sum is the least sure one among the attempts that produced output.
     """
-    total = result_pb2.Usage(source=result_pb2.USAGE_SOURCE_REPORTED)
-    for attempt in attempts:
+    total = result_pb2.Usage()
+    source = result_pb2.USAGE_SOURCE_REPORTED
+    for index, attempt in enumerate(attempts):
         usage = attempt.usage
-        for name in _CLASSES:
-            setattr(total, name, getattr(total, name) + getattr(usage, name))
-        produced = attempt.HasField("time_to_first_token")
-        if usage.source == result_pb2.USAGE_SOURCE_UNKNOWN and produced:
-            total.source = result_pb2.USAGE_SOURCE_UNKNOWN
-        elif (
-            usage.source == result_pb2.USAGE_SOURCE_ESTIMATED
-            and total.source == result_pb2.USAGE_SOURCE_REPORTED
-        ):
-            total.source = result_pb2.USAGE_SOURCE_ESTIMATED
+        if index:
+            for name in _CLASSES:
+                setattr(total, name, getattr(total, name) + getattr(usage, name))
+        else:
+            # Most runs have one.
+            total.CopyFrom(usage)
+        if usage.source == result_pb2.USAGE_SOURCE_UNKNOWN:
+            if attempt.HasField("time_to_first_token"):
+                source = result_pb2.USAGE_SOURCE_UNKNOWN
+        elif source == result_pb2.USAGE_SOURCE_REPORTED:
+            source = usage.source
+    total.source = source
     return total
 
 

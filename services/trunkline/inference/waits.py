@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Terms
@@ -13,8 +13,7 @@ from trunkline.planning.candidates import Candidate
 _MAX_WAIT_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(msgspec.Struct, frozen=True):
     """The longest waits of one attempt, in seconds.
 
     Attributes:
@@ -113,7 +112,7 @@ def settle_waits(
         for name in ("connect", "first_token", "idle", "attempt")
         if limits.HasField(name)
     }
-    return replace(waits, **asked)
+    return msgspec.structs.replace(waits, **asked)
 
 
 def does_reason(request: chat_pb2.ChatRequest, candidate: Candidate) -> bool:

@@ -27,6 +27,9 @@ def arrange(
         draw: gives numbers from 0 to below 1, at random.
         latency: of a model; one that was not asked of late is tried, so that it is known.
     """
+    candidates = list(candidates)
+    if len(candidates) == 1:
+        return [candidates[0].model]
     ranked = sorted(candidates, key=lambda candidate: candidate.rank)
     arranged: list[str] = []
     for _, equals in groupby(ranked, key=lambda candidate: candidate.rank):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+import msgspec
+
 from trunkline.catalog.v1 import chain_pb2, model_pb2, route_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_provider_pb2
 from trunkline.credential.v1 import credential_pb2
@@ -52,8 +54,7 @@ class Place:
     is_local: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """One model that may be asked, with one key.
 
     Attributes:
@@ -93,6 +94,8 @@ def find_route(
 ) -> route_pb2.Route | None:
     """Return what a request's target comes to; None: it names nothing, and nothing is there.
 
+    It is not to be changed: others get the same.
+
     Args:
         model: `provider/model`; empty: none is named.
         fallbacks: further models.
@@ -100,16 +103,20 @@ def find_route(
         catalog: has the routes of chains, and the default one.
     """
     if model:
-        named = (model, *(name for name in fallbacks if name != model))
-        return route_pb2.Route(
-            target=model,
-            candidates=[
-                chain_pb2.Candidate(model=name, rank=rank, weight=1)
-                for rank, name in enumerate(named)
-            ],
-            step=route_pb2.ROUTE_STEP_REQUEST,
-        )
+        return _name_route((model, *(name for name in fallbacks if name != model)))
     return catalog.routes.get(f"chain/{chain}" if chain else DEFAULT_TARGET)
+
+
+@lru_cache(maxsize=1024)
+def _name_route(names: tuple[str, ...]) -> route_pb2.Route:
+    """Return the route of models that a request names, in order."""
+    return route_pb2.Route(
+        target=names[0],
+        candidates=[
+            chain_pb2.Candidate(model=name, rank=rank, weight=1) for rank, name in enumerate(names)
+        ],
+        step=route_pb2.ROUTE_STEP_REQUEST,
+    )
 
 
 def expand(

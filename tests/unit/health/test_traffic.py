@@ -65,7 +65,9 @@ def test_the_window_holds_its_minutes_and_no_other(
     tallies = {minute: Tally() for minute in range(31)}
     for minute, is_fault, ms in outcomes:
         outcome = health_service_pb2.Outcome(duration=_ms(ms))
-        traffic.add(minute, outcome, is_fault=is_fault)
+        counted = Tally()
+        counted.add(outcome, is_fault=is_fault)
+        traffic.add(minute, counted.describe("p/m"))
         tallies[minute].add(outcome, is_fault=is_fault)
     for minute, tally in tallies.items():
         saved = tally.describe("p/m").SerializeToString()
@@ -106,12 +108,11 @@ def test_what_is_kept_takes_the_place_of_what_is_known() -> None:
     """What others counted is among it; what was counted here and is not comes on top."""
     traffic = Traffic()
     outcome = health_service_pb2.Outcome(duration=_ms(10))
-    for _ in range(3):
-        traffic.add(7, outcome, is_fault=False)
     kept, unsaved = Tally(), Tally()
     for _ in range(5):
         kept.add(outcome, is_fault=True)
     unsaved.add(outcome, is_fault=False)
+    traffic.add(7, unsaved.describe("p/m"))
     traffic.replace(7, kept.describe("p/m"), unsaved.describe("p/m"))
     traffic.replace(8, kept.describe("p/m"), None)
     seen = traffic.describe("p/m", 7)

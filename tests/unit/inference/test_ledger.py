@@ -10,18 +10,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import sqlite
 from structlog.testing import capture_logs
 
 from support.attempts import COMPLETED, FAILED, OPEN, attempt, entry, make_database, places
 from support.service_calls import running, settled
 from trunkline.inference import ledger as ledger_module
 from trunkline.inference.ledger import MAX_BATCH, MAX_WAITING, Ledger
+from trunkline.inference.ledger_tables import AttemptRow
 from trunkline.inference.v1 import usage_pb2
 from trunkline.kernel.call import Caller
 from trunkline.kernel.database import Database, StoreUnavailable
 from trunkline.options.v1 import options_pb2
 
 ADMIN = Caller(options_pb2.CALLER_ROLE_ADMIN, "ann")
+_COLUMNS = tuple(AttemptRow.model_fields)
 
 
 class Rows:
@@ -48,12 +51,15 @@ class Rows:
         self.begun += 1
         taken: list[tuple[str, int, int]] = []
 
-        async def take(statement: Any, *, params: list[dict[str, Any]]) -> None:
+        async def take(statement: str, rows: list[tuple[Any, ...]]) -> None:
             del statement
-            taken.extend((row["run_id"], row["number"], row["outcome"]) for row in params)
+            named = (dict(zip(_COLUMNS, row, strict=True)) for row in rows)
+            taken.extend((row["run_id"], row["number"], row["outcome"]) for row in named)
 
-        dialect = SimpleNamespace(name="sqlite")
-        yield SimpleNamespace(exec=take, get_bind=lambda: SimpleNamespace(dialect=dialect))
+        async def connect() -> Any:
+            return SimpleNamespace(exec_driver_sql=take, dialect=sqlite.dialect())
+
+        yield SimpleNamespace(connection=connect)
         await self.gate.wait()
         if self.is_away:
             raise StoreUnavailable("inference")

@@ -17,7 +17,7 @@ from support.folding import fold
 from trunkline.inference.continuation import Continuation
 from trunkline.inference.fold import Delivered
 from trunkline.inference.seam import LEAST, MOST, Seam
-from trunkline.inference.transport import Broken, BrokenReason, Silent
+from trunkline.inference.transport import Broken, BrokenReason, Request, Silent
 from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2
 
 # No two words are the same, so that what repeats begins at one place only.
@@ -256,7 +256,7 @@ async def test_nothing_is_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
     class _Lines:
-        async def open(self, request: httpx.Request, **_: float) -> _Line:
+        async def open(self, request: Request, **_: float) -> _Line:
             return lines.pop(0)
 
     def watch(event: event_pb2.ChatEvent) -> None:

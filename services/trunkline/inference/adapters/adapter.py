@@ -6,17 +6,18 @@ means. `transport` sends; `runner` decides what follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
+import msgspec
 
 from trunkline.inference.drafts import Drafts
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2, result_pb2
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where one request goes.
 
     Attributes:
@@ -33,16 +34,17 @@ class Target:
     provider: str
     model: str
     base_url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    secret: provider_pb2.ProviderSecret = field(
-        default_factory=provider_pb2.ProviderSecret, repr=False
-    )
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    secret: provider_pb2.ProviderSecret = msgspec.field(default_factory=provider_pb2.ProviderSecret)
     credential_id: str = ""
     first_party: bool = False
 
+    def __repr__(self) -> str:
+        """Show where it goes, and nothing secret."""
+        return f"Target({self.provider!r}, {self.model!r}, {self.base_url!r})"
 
-@dataclass(frozen=True, slots=True)
-class BuiltChat:
+
+class BuiltChat(msgspec.Struct, frozen=True):
     """A chat request on its way out, and what of the question it cannot carry.
 
     Attributes:
@@ -50,8 +52,12 @@ class BuiltChat:
         losses: what was dropped or translated; `attempt` is left 0.
     """
 
-    request: httpx.Request = field(repr=False)
+    request: Request
     losses: tuple[result_pb2.Loss, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show what is lost, and nothing of the request, in whose headers the secret is."""
+        return f"BuiltChat(losses={self.losses!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,7 @@ class ProviderFailed(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a whole answer ended, by the provider's own words.
 
     Attributes:
@@ -141,9 +146,7 @@ class Adapter(Protocol):
     def decoder(self, target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -> Decoder:
         """Return a fresh decoder for the reply with status 200 to such a request."""
 
-    def build_probe(
-        self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType
-    ) -> httpx.Request:
+    def build_probe(self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
         """Build the request that lists models or proves a key."""
 
     def read_models(self, body: bytes) -> list[provider_pb2.DiscoveredModel]:

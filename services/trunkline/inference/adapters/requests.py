@@ -1,8 +1,4 @@
-"""Build a request with everything in it.
-
-httpx parses the URL and completes the headers of every request it is given otherwise, which
-takes eight times as long; this stands before each first token.
-"""
+"""Build a request with everything in it."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from typing import Final
 import httpx
 
 from trunkline.inference.adapters.adapter import Target
+from trunkline.inference.transport import Place, Request
 
 STREAM: Final = "text/event-stream"
 JSON: Final = "application/json"
@@ -26,7 +23,7 @@ def build_request(
     accept: str,
     own: Mapping[str, str],
     content: bytes | None = None,
-) -> httpx.Request:
+) -> Request:
     """Build a request.
 
     Args:
@@ -39,7 +36,7 @@ def build_request(
             letters. They win over the target's further headers.
         content: the body, which is JSON; None for none.
     """
-    url, host = _endpoint(target.base_url, path)
+    place, host = _endpoint(target.base_url, path)
     headers: dict[str, str] = {"user-agent": "trunkline"}
     for name, value in target.headers.items():
         headers[name.lower()] = value
@@ -53,18 +50,12 @@ def build_request(
     if content is not None:
         headers["content-type"] = JSON
         headers["content-length"] = str(len(content))
-    request = httpx.Request(
-        method,
-        url,
-        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-        stream=httpx.ByteStream(content or b""),
-    )
-    request.read()
-    return request
+    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request(method, place, fields, content or b"")
 
 
 @lru_cache(maxsize=256)
-def _endpoint(base_url: str, path: str) -> tuple[httpx.URL, str]:
+def _endpoint(base_url: str, path: str) -> tuple[Place, str]:
     """Return the parsed URL and what the `Host` header says; neither holds a secret."""
     url = httpx.URL(base_url + path)
-    return url, url.netloc.decode()
+    return Place.of(url), url.netloc.decode()

@@ -30,6 +30,8 @@ def load(body: bytes) -> Any:
 def count(holder: Json, key: str) -> int:
     """Return a number of tokens, from 0 to `MAX_COUNT`; 0 when there is none."""
     value: Any = holder.get(key)
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(min(max(value, 0), MAX_COUNT))

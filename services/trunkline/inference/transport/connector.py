@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from trunkline.inference.transport.authorities import check_authorities, make_tls
 from trunkline.inference.transport.connection import Connection, Home
@@ -20,6 +20,7 @@ from trunkline.inference.transport.faults import (
     UnreachableReason,
 )
 from trunkline.inference.transport.proxy import Proxy, Route, of_proxy
+from trunkline.inference.transport.request import Origin
 from trunkline.inference.transport.resolver import Resolver, SharedResolver
 from trunkline.inference.transport.tunnel import Digger
 from trunkline.kernel.address import (
@@ -31,10 +32,6 @@ from trunkline.kernel.address import (
     parse_base_url,
 )
 from trunkline.kernel.reach import Reach, classify_host, parse_ip
-
-Origin: TypeAlias = tuple[bytes, bytes, int | None]
-"""Scheme, host and port as an `httpx.URL` holds them. A bare tuple, since it is a key that every
-request looks up."""
 
 _Result = TypeVar("_Result")
 _Speaker = TypeVar("_Speaker", bound=asyncio.Protocol)

@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from trunkline.inference.transport.connector import Connector, Origin
+from trunkline.inference.transport.connector import Connector
 from trunkline.inference.transport.exchange import Exchange
 from trunkline.inference.transport.faults import (
     Broken,
@@ -22,7 +22,7 @@ from trunkline.inference.transport.faults import (
 from trunkline.inference.transport.grain import TICK_S
 from trunkline.inference.transport.pool import Pool
 from trunkline.inference.transport.proxy import Proxy
-from trunkline.inference.transport.request import compose
+from trunkline.inference.transport.request import Origin, Request, compose
 from trunkline.inference.transport.resolver import Resolver, resolve_by_system
 from trunkline.inference.transport.response import read_patience, respond, translate
 
@@ -71,11 +71,11 @@ class Transport(httpx.AsyncBaseTransport):
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
 
-    async def open(self, request: httpx.Request, *, connect_s: float, deadline: float) -> Exchange:
+    async def open(self, request: Request, *, connect_s: float, deadline: float) -> Exchange:
         """Send a request and wait for the head of its reply.
 
         Args:
-            request: with its body at hand; `Accept-Encoding: identity` is for the caller to say.
+            request: what is sent; `Accept-Encoding: identity` is for the caller to say.
             connect_s: how long a connection may take, the wait for a place, the name, the address
                 and TLS together.
             deadline: the loop's time until which the head must be there; also the first deadline
@@ -107,22 +107,18 @@ class Transport(httpx.AsyncBaseTransport):
         """
         patience = read_patience(request)
         try:
-            exchange = await self._open(request, patience.connect_s, math.inf, patience.read_s)
+            read = await Request.read(request)
+            exchange = await self._open(read, patience.connect_s, math.inf, patience.read_s)
         except TransportFault as fault:
             raise translate(fault, request) from fault
         return respond(exchange, request, patience.read_s)
 
     async def _open(
-        self, request: httpx.Request, connect_s: float, deadline: float, head_s: float
+        self, request: Request, connect_s: float, deadline: float, head_s: float
     ) -> Exchange:
         """Open an exchange; `head_s` bounds the wait for the head from the connection on."""
-        try:
-            body = request.content
-        except httpx.RequestNotRead:
-            body = await request.aread()
-        message = compose(request, body)
-        url = request.url
-        origin = (url.raw_scheme, url.raw_host, url.port)
+        message = compose(request)
+        origin = request.place.origin
         pool = self._pools.get(origin) or self._add_pool(origin)
         loop = asyncio.get_running_loop()
         if loop.time() >= deadline:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import httpx
 
-from trunkline.inference.transport import Exchange, Transport
+from trunkline.inference.transport import Exchange, Request, Transport
 
 LIMIT_S = 10.0
 """What is waited for in a test comes well within it, or the test has failed."""
@@ -228,8 +228,9 @@ async def post(
     within_s: float = LIMIT_S,
 ) -> Exchange:
     """Open an exchange with the time limits that suit a test."""
-    request = httpx.Request("POST", url, content=body, headers={"accept-encoding": "identity"})
+    asked = httpx.Request("POST", url, content=body, headers={"accept-encoding": "identity"})
     deadline = asyncio.get_running_loop().time() + within_s
+    request = await Request.read(asked)
     return await transport.open(request, connect_s=connect_s, deadline=deadline)
 
 

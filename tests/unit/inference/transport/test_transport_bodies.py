@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from trunkline.inference.transport import Broken, BrokenReason, Transport
+from trunkline.inference.transport import Broken, BrokenReason, Request, Transport
 from unit.inference.transport.provider import (
     CHUNKED_HEAD,
     LAST_CHUNK,
@@ -184,9 +184,8 @@ async def test_a_head_request_has_no_body(transport: Transport) -> None:
     """The reply to a HEAD ends with its head, although it gives a length."""
     async with serve(answer(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n")) as provider:
         deadline = asyncio.get_running_loop().time() + LIMIT_S
-        exchange = await transport.open(
-            httpx.Request("HEAD", provider.url()), connect_s=LIMIT_S, deadline=deadline
-        )
+        request = await Request.read(httpx.Request("HEAD", provider.url()))
+        exchange = await transport.open(request, connect_s=LIMIT_S, deadline=deadline)
         assert exchange.headers["content-length"] == "7"
         assert await exchange.read() == b""
         exchange.close()

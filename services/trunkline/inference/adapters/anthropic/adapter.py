@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
-
 from trunkline.inference.adapters.adapter import BuiltChat, Decoder, Reply, Target
 from trunkline.inference.adapters.anthropic.decoder import StreamDecoder, WholeDecoder
 from trunkline.inference.adapters.anthropic.errors import classify
 from trunkline.inference.adapters.anthropic.models import read_models
 from trunkline.inference.adapters.anthropic.request import build_chat, build_probe
 from trunkline.inference.adapters.anthropic.verification import verify
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2
 
 
@@ -28,9 +27,7 @@ class AnthropicAdapter:
         """Return a fresh decoder; see `Adapter.decoder`."""
         return StreamDecoder(target, request) if stream else WholeDecoder(target, request)
 
-    def build_probe(
-        self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType
-    ) -> httpx.Request:
+    def build_probe(self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
         """Build the request for the list of models, of which a proof needs but one."""
         return build_probe(target, purpose)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from itertools import chain
 from typing import Final
 
-import httpx
 import msgspec
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
@@ -29,6 +28,7 @@ from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2, provider_pb2
 
 VERSION: Final = "2023-06-01"
@@ -116,7 +116,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     )
 
 
-def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> httpx.Request:
+def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
     """Build the request for the list of models, of which a proof needs but one."""
     proves = purpose == provider_pb2.PROBE_PURPOSE_PROVE_KEY
     path = f"/models?limit={1 if proves else MAX_PAGE}"

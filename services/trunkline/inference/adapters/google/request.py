@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
@@ -21,6 +20,7 @@ from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2
 
 MAX_STOP: Final = 5
@@ -71,7 +71,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     )
 
 
-def build_probe(target: Target) -> httpx.Request:
+def build_probe(target: Target) -> Request:
     """Build the request for the list of models, which is also where a key counts."""
     path = f"/models?pageSize={MAX_PAGE}"
     return build_request("GET", target, path, accept=JSON, own=_headers(target))

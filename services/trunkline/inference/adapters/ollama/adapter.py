@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
-
 from trunkline.inference.adapters.adapter import BuiltChat, Decoder, Reply, Target
 from trunkline.inference.adapters.ollama.decoder import StreamDecoder, WholeDecoder
 from trunkline.inference.adapters.ollama.errors import classify
 from trunkline.inference.adapters.ollama.models import read_models
 from trunkline.inference.adapters.ollama.request import build_chat, build_probe
 from trunkline.inference.adapters.ollama.verification import verify
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2
 
 
@@ -28,9 +27,7 @@ class OllamaAdapter:
         """Return a fresh decoder; see `Adapter.decoder`."""
         return StreamDecoder(target, request) if stream else WholeDecoder(target, request)
 
-    def build_probe(
-        self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType
-    ) -> httpx.Request:
+    def build_probe(self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
         """Build the request that lists models or proves a key; see `Adapter.build_probe`."""
         return build_probe(target, purpose)
 

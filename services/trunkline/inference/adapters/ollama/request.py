@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import httpx
 import msgspec
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
@@ -20,6 +19,7 @@ from trunkline.inference.adapters.ollama.verification import proves_key
 from trunkline.inference.adapters.requests import JSON, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2, provider_pb2
 
 _STREAM: Final = "application/x-ndjson"
@@ -81,7 +81,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     )
 
 
-def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> httpx.Request:
+def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
     """Build the request that lists models, or one that is refused by how good the key is."""
     own = _headers(target)
     if proves_key(target, purpose):

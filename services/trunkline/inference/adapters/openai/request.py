@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import httpx
 import msgspec
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
@@ -18,6 +17,7 @@ from trunkline.inference.adapters.openai.tools import add_tools
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
+from trunkline.inference.transport import Request
 from trunkline.inference.v1 import chat_pb2
 
 MAX_STOP: Final = 4
@@ -62,7 +62,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     )
 
 
-def build_probe(target: Target) -> httpx.Request:
+def build_probe(target: Target) -> Request:
     """Build the request for the list of models, which is also where a key counts."""
     return build_request("GET", target, "/models", accept=JSON, own=_headers(target))
 
