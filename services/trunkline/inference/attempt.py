@@ -10,7 +10,7 @@ from trunkline.inference.seam import Seam
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.inference.waits import Waits
 from trunkline.kernel.call import Caller
-from trunkline.kernel.clock import Clock, duration, timestamp
+from trunkline.kernel.clock import Clock, write_duration, write_time
 from trunkline.planning.candidates import Candidate
 
 
@@ -69,21 +69,23 @@ class Attempt(msgspec.Struct):
 
         Its usage is estimated by what it said; of one that said nothing it is unknown.
         """
-        said = self.said
-        source = result_pb2.USAGE_SOURCE_ESTIMATED if said else result_pb2.USAGE_SOURCE_UNKNOWN
         record = result_pb2.Attempt(
             number=self.number,
             model=self.candidate.name,
             outcome=outcome,
             credential_scope=self.candidate.scope,
-            start_time=timestamp(self.began_ns),
-            duration=duration(self.clock.monotonic() - self.began),
-            usage=result_pb2.Usage(output_tokens=estimate_tokens(said), source=source),
             continuation=self.continuation.strategy,
             credential_id=self.candidate.credential.id if self.caller.is_admin else "",
         )
+        write_time(record.start_time, self.began_ns)
+        write_duration(record.duration, self.clock.monotonic() - self.began)
         if self.first_token is not None:
-            record.time_to_first_token.CopyFrom(duration(self.first_token - self.began))
+            write_duration(record.time_to_first_token, self.first_token - self.began)
+        usage = record.usage
+        usage.output_tokens = estimate_tokens(self.said)
+        usage.source = (
+            result_pb2.USAGE_SOURCE_ESTIMATED if self.said else result_pb2.USAGE_SOURCE_UNKNOWN
+        )
         return record
 
     def show(self, failure: failure_pb2.AttemptFailure) -> failure_pb2.AttemptFailure:

@@ -227,7 +227,11 @@ class Drafts:
 
 def _text(block: int, text: str) -> event_pb2.ChatEvent:
     """Return the event of more text."""
-    return event_pb2.ChatEvent(text_delta=event_pb2.TextDelta(block=block, text=text))
+    event = event_pb2.ChatEvent()
+    delta = event.text_delta
+    # In place: made of a delta that is copied, it takes twice as long.
+    delta.block, delta.text = block, text
+    return event
 
 
 def _refusal(block: int, text: str) -> event_pb2.ChatEvent:

@@ -13,11 +13,11 @@ from collections import deque
 import grpc
 import msgspec
 
-from trunkline.health.v1 import health_pb2, health_service_pb2, health_service_pb2_grpc
+from trunkline.health.v1 import health_service_pb2, health_service_pb2_grpc
 from trunkline.inference.own_rule import judge_answer, judge_failure
 from trunkline.inference.v1 import failure_pb2
 from trunkline.kernel.channel import PeerRefused, ask
-from trunkline.kernel.clock import Clock, duration, to_seconds
+from trunkline.kernel.clock import Clock, to_seconds, write_duration
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
 from trunkline.views.health import HealthView
@@ -54,22 +54,20 @@ class _Ended(msgspec.Struct, frozen=True):
 
     def outcome(self, now: float) -> health_service_pb2.Outcome:
         """Return it as health is told at a time."""
-        outcome = health_service_pb2.Outcome(
-            route=health_pb2.RouteKey(model=self.model, credential_id=self.credential_id),
-            start_age=duration(now - self.began),
-            duration=duration(self.ended - self.began),
-            trial_id=self.trial_id,
-            will_retry=self.will_retry,
-        )
+        outcome = health_service_pb2.Outcome(trial_id=self.trial_id, will_retry=self.will_retry)
+        route = outcome.route
+        route.model, route.credential_id = self.model, self.credential_id
+        write_duration(outcome.start_age, now - self.began)
+        write_duration(outcome.duration, self.ended - self.began)
         if self.first_token is not None:
-            outcome.time_to_first_token.CopyFrom(duration(self.first_token - self.began))
+            write_duration(outcome.time_to_first_token, self.first_token - self.began)
         if self.failure is not None:
             outcome.kind = self.failure.kind
             outcome.mid_stream = self.failure.mid_stream
             # Of what the provider asked for, what is left: the report may come late.
             wait_s = to_seconds(self.failure.reply.retry_after) - (now - self.ended)
             if wait_s > 0:
-                outcome.retry_after.CopyFrom(duration(wait_s))
+                write_duration(outcome.retry_after, wait_s)
         return outcome
 
 

@@ -23,7 +23,7 @@ from trunkline.inference.v1 import (
     result_pb2,
     run_pb2,
 )
-from trunkline.kernel.clock import Clock, duration
+from trunkline.kernel.clock import Clock, write_duration
 from trunkline.kernel.errors import Cancelled, DeadlineExceeded, Ended, TrunklineError
 from trunkline.kernel.status import to_status
 
@@ -123,10 +123,11 @@ class Run(Telling):
 
     def begin(self) -> None:
         """Write the first event."""
-        kept = duration(self.terms.retention_s)
-        self.note(
-            event_pb2.ChatEvent(run_started=event_pb2.RunStarted(run_id=self.id, retention=kept))
-        )
+        event = event_pb2.ChatEvent()
+        started = event.run_started
+        started.run_id = self.id
+        write_duration(started.retention, self.terms.retention_s)
+        self.note(event)
 
     def take_up(self, spent_s: float) -> None:
         """Go on with what is left of the run's time, which stands still in a wait for tools."""

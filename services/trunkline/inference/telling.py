@@ -79,10 +79,11 @@ class Telling:
         if isinstance(self.journal, DurableJournal):
             # Whoever takes the run over must know of it; nobody takes over a MEMORY run.
             self._enter(attempt, attempt.record(result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED))
-        started = event_pb2.AttemptStarted(
-            model=candidate.name, credential_scope=candidate.scope, hedge=attempt.is_hedge
-        )
-        self.note(event_pb2.ChatEvent(attempt=attempt.number, attempt_started=started))
+        event = event_pb2.ChatEvent(attempt=attempt.number)
+        started = event.attempt_started
+        started.model, started.hedge = candidate.name, attempt.is_hedge
+        started.credential_scope = candidate.scope
+        self.note(event)
 
     def say(self, attempt: Attempt, told: list[event_pb2.ChatEvent]) -> None:
         """Add what an attempt said; the first time after others the seam comes before it."""

@@ -21,6 +21,7 @@ _CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
     ("provider_options", lambda request: request.HasField("provider_options")),
 )
 
+
 def check_chat(request: chat_pb2.ChatRequest) -> None:
     """Refuse a chat request that uses what is not served yet.
 
