@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 
 from support.heard import Heard, hear
+from trunkline.inference.outgoing import Request as TransportRequest
 from trunkline.inference.transport import (
     Broken,
     BrokenReason,
@@ -20,7 +21,6 @@ from trunkline.inference.transport import (
     Unreachable,
     UnreachableReason,
 )
-from trunkline.inference.transport import Request as TransportRequest
 from trunkline.sandbox.delivery import Delivery
 from trunkline.sandbox.face import Occasion
 from trunkline.sandbox.faces.all import FACES

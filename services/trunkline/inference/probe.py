@@ -14,12 +14,12 @@ from google.protobuf.duration_pb2 import Duration
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
 from trunkline.inference.endings import to_limit
 from trunkline.inference.keys import Keys
+from trunkline.inference.outgoing import Request
 from trunkline.inference.terms import Owner
 from trunkline.inference.transport import (
     AddressForbidden,
     Broken,
     NoPlace,
-    Request,
     Transport,
     TransportFault,
 )

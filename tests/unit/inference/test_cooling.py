@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from support.bare_runs import candidate
 from trunkline.credential.v1 import credential_pb2

@@ -16,8 +16,9 @@ from support.chats import ask
 from support.folding import fold
 from trunkline.inference.continuation import Continuation
 from trunkline.inference.fold import Delivered
+from trunkline.inference.outgoing import Request
 from trunkline.inference.seam import LEAST, MOST, Seam
-from trunkline.inference.transport import Broken, BrokenReason, Request, Silent
+from trunkline.inference.transport import Broken, BrokenReason, Silent
 from trunkline.inference.v1 import chat_pb2, event_pb2, result_pb2
 
 # No two words are the same, so that what repeats begins at one place only.

@@ -6,11 +6,12 @@ import itertools
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
 
 from support.transcripts import Mark, Transcript, transcripts
 from trunkline.inference.adapters.adapter import Adapter, BuiltChat, Target

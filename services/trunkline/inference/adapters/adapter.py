@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from trunkline.inference.drafts import Drafts
-from trunkline.inference.transport import Request
+from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2, result_pb2
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from trunkline.inference.adapters.adapter import Target
-from trunkline.inference.transport import Place, Request
+from trunkline.inference.outgoing import Place, Request
 
 STREAM: Final = "text/event-stream"
 JSON: Final = "application/json"

@@ -17,7 +17,6 @@ from trunkline.inference.transport.faults import (
     Unsendable,
 )
 from trunkline.inference.transport.proxy import Proxy, parse_exceptions, parse_proxy
-from trunkline.inference.transport.request import Place, Request
 from trunkline.inference.transport.resolver import Resolver
 from trunkline.inference.transport.transport import Transport
 
@@ -27,9 +26,7 @@ __all__ = [
     "BrokenReason",
     "Exchange",
     "NoPlace",
-    "Place",
     "Proxy",
-    "Request",
     "Resolver",
     "Silent",
     "Transport",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from trunkline.inference.outgoing import Origin
 from trunkline.inference.transport.authorities import check_authorities, make_tls
 from trunkline.inference.transport.connection import Connection, Home
 from trunkline.inference.transport.faults import (
@@ -20,7 +21,6 @@ from trunkline.inference.transport.faults import (
     UnreachableReason,
 )
 from trunkline.inference.transport.proxy import Proxy, Route, of_proxy
-from trunkline.inference.transport.request import Origin
 from trunkline.inference.transport.resolver import Resolver, SharedResolver
 from trunkline.inference.transport.tunnel import Digger
 from trunkline.kernel.address import (

@@ -9,6 +9,7 @@ from typing import Final
 
 import httpx
 
+from trunkline.inference.outgoing import Origin, Request
 from trunkline.inference.transport.connector import Connector
 from trunkline.inference.transport.exchange import Exchange
 from trunkline.inference.transport.faults import (
@@ -22,7 +23,7 @@ from trunkline.inference.transport.faults import (
 from trunkline.inference.transport.grain import TICK_S
 from trunkline.inference.transport.pool import Pool
 from trunkline.inference.transport.proxy import Proxy
-from trunkline.inference.transport.request import Origin, Request, compose
+from trunkline.inference.transport.request import compose
 from trunkline.inference.transport.resolver import Resolver, resolve_by_system
 from trunkline.inference.transport.response import read_patience, respond, translate
 

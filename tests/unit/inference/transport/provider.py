@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 import httpx
 
-from trunkline.inference.transport import Exchange, Request, Transport
+from trunkline.inference.outgoing import Request
+from trunkline.inference.transport import Exchange, Transport
 
 LIMIT_S = 10.0
 """What is waited for in a test comes well within it, or the test has failed."""

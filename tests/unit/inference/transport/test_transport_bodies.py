@@ -7,7 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from trunkline.inference.transport import Broken, BrokenReason, Request, Transport
+from trunkline.inference.outgoing import Request
+from trunkline.inference.transport import Broken, BrokenReason, Transport
 from unit.inference.transport.provider import (
     CHUNKED_HEAD,
     LAST_CHUNK,

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from trunkline.inference.transport import Request, Transport, Unsendable
+from trunkline.inference.outgoing import Request
+from trunkline.inference.transport import Transport, Unsendable
 from trunkline.inference.transport.request import compose
 from unit.inference.transport.provider import LIMIT_S, answer, get, serve, whole
 

@@ -8,7 +8,7 @@ from trunkline.inference.adapters.anthropic.errors import classify
 from trunkline.inference.adapters.anthropic.models import read_models
 from trunkline.inference.adapters.anthropic.request import build_chat, build_probe
 from trunkline.inference.adapters.anthropic.verification import verify
-from trunkline.inference.transport import Request
+from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2
 
 

@@ -8,7 +8,7 @@ from trunkline.inference.adapters.google.errors import classify
 from trunkline.inference.adapters.google.models import read_models
 from trunkline.inference.adapters.google.request import build_chat, build_probe
 from trunkline.inference.adapters.google.verification import verify
-from trunkline.inference.transport import Request
+from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2, failure_pb2, provider_pb2
 
 

@@ -19,7 +19,7 @@ from trunkline.inference.adapters.ollama.verification import proves_key
 from trunkline.inference.adapters.requests import JSON, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
-from trunkline.inference.transport import Request
+from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2, provider_pb2
 
 _STREAM: Final = "application/x-ndjson"

@@ -17,7 +17,7 @@ from trunkline.inference.adapters.openai.tools import add_tools
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
 from trunkline.inference.adapters.values import Json
-from trunkline.inference.transport import Request
+from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2
 
 MAX_STOP: Final = 4
