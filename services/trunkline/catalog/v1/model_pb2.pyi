@@ -66,6 +66,7 @@ class Model(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_DEFAULT_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     LISTED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -92,6 +93,12 @@ class Model(_message.Message):
         """What it is and can, each with its source."""
 
     @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Price]:
+        """Prices, the latest first. Ours stand over what is known. Empty: unknown,
+        which is not free.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
@@ -107,6 +114,7 @@ class Model(_message.Message):
         facts: Global___ModelFacts | None = ...,
         enabled: _builtins.bool | None = ...,
         deployment_default: _builtins.bool = ...,
+        prices: _abc.Iterable[Global___Price] | None = ...,
         description: _builtins.str = ...,
         listed: _builtins.bool = ...,
         etag: _builtins.str = ...,
@@ -115,7 +123,7 @@ class Model(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "enabled", b"enabled", "facts", b"facts", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "deployment_default", b"deployment_default", "description", b"description", "display_name", b"display_name", "enabled", b"enabled", "etag", b"etag", "facts", b"facts", "listed", b"listed", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "deployment_default", b"deployment_default", "description", b"description", "display_name", b"display_name", "enabled", b"enabled", "etag", b"etag", "facts", b"facts", "listed", b"listed", "name", b"name", "prices", b"prices", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
@@ -377,6 +385,91 @@ class TimeFact(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TimeFact: _TypeAlias = TimeFact  # noqa: Y015
+
+@_typing.final
+class Price(_message.Message):
+    """Price is what tokens cost, in nano-dollars per million tokens: USD 0.15 per
+    million is 150,000,000.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    CACHE_READ_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_LONG_FIELD_NUMBER: _builtins.int
+    ABOVE_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    input: _builtins.int
+    """Prompt tokens that no cache held. Absent: unknown."""
+    output: _builtins.int
+    """Tokens of the answer. Absent: unknown."""
+    cache_read: _builtins.int
+    """Prompt tokens read from a cache. Absent: as `input`."""
+    cache_write: _builtins.int
+    """Prompt tokens written to a cache. Absent: as `input`."""
+    cache_write_long: _builtins.int
+    """Those kept for an hour or longer. Absent: as `cache_write`."""
+    above_prompt_tokens: _builtins.int
+    """Holds for prompts of more than this many tokens, and then for all tokens of
+    the request. 0: for all.
+    """
+    source: Global___FactSource.ValueType
+    """Its source."""
+    version: _builtins.str
+    """Which data it is from, as Cost.price_version."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Holds from this time. Absent: always did."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Holds until this time. Absent: for now."""
+
+    def __init__(
+        self,
+        *,
+        input: _builtins.int | None = ...,
+        output: _builtins.int | None = ...,
+        cache_read: _builtins.int | None = ...,
+        cache_write: _builtins.int | None = ...,
+        cache_write_long: _builtins.int | None = ...,
+        above_prompt_tokens: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        source: Global___FactSource.ValueType = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read", "_cache_write", b"_cache_write", "_cache_write_long", b"_cache_write_long", "_input", b"_input", "_output", b"_output", "cache_read", b"cache_read", "cache_write", b"cache_write", "cache_write_long", b"cache_write_long", "end_time", b"end_time", "input", b"input", "output", b"output", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read", "_cache_write", b"_cache_write", "_cache_write_long", b"_cache_write_long", "_input", b"_input", "_output", b"_output", "above_prompt_tokens", b"above_prompt_tokens", "cache_read", b"cache_read", "cache_write", b"cache_write", "cache_write_long", b"cache_write_long", "end_time", b"end_time", "input", b"input", "output", b"output", "source", b"source", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_read: _TypeAlias = _typing.Literal["cache_read"]  # noqa: Y015
+    _WhichOneofArgType__cache_read: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read"]  # noqa: Y015
+    _WhichOneofReturnType__cache_write: _TypeAlias = _typing.Literal["cache_write"]  # noqa: Y015
+    _WhichOneofArgType__cache_write: _TypeAlias = _typing.Literal["_cache_write", b"_cache_write"]  # noqa: Y015
+    _WhichOneofReturnType__cache_write_long: _TypeAlias = _typing.Literal["cache_write_long"]  # noqa: Y015
+    _WhichOneofArgType__cache_write_long: _TypeAlias = _typing.Literal["_cache_write_long", b"_cache_write_long"]  # noqa: Y015
+    _WhichOneofReturnType__input: _TypeAlias = _typing.Literal["input"]  # noqa: Y015
+    _WhichOneofArgType__input: _TypeAlias = _typing.Literal["_input", b"_input"]  # noqa: Y015
+    _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
+    _WhichOneofArgType__output: _TypeAlias = _typing.Literal["_output", b"_output"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_read) -> _WhichOneofReturnType__cache_read | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write) -> _WhichOneofReturnType__cache_write | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_long) -> _WhichOneofReturnType__cache_write_long | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input) -> _WhichOneofReturnType__input | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output) -> _WhichOneofReturnType__output | None: ...
+
+Global___Price: _TypeAlias = Price  # noqa: Y015
 
 @_typing.final
 class GetModelRequest(_message.Message):

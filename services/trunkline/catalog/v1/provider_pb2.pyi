@@ -37,6 +37,10 @@ class _AuthKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuthKind.Val
     """An API key, with an organisation and a project where wanted."""
     AUTH_KIND_LOCAL_ENDPOINT: _AuthKind.ValueType  # 3
     """An address and no key."""
+    AUTH_KIND_AWS_KEYS: _AuthKind.ValueType  # 5
+    """Keys that sign requests to AWS."""
+    AUTH_KIND_BEARER_TOKEN: _AuthKind.ValueType  # 6
+    """A token with an end, such as one of Entra."""
 
 class AuthKind(_AuthKind, metaclass=_AuthKindEnumTypeWrapper):
     """AuthKind is a way to authenticate."""
@@ -49,6 +53,10 @@ AUTH_KIND_API_KEY_WITH_ORGANIZATION: AuthKind.ValueType  # 2
 """An API key, with an organisation and a project where wanted."""
 AUTH_KIND_LOCAL_ENDPOINT: AuthKind.ValueType  # 3
 """An address and no key."""
+AUTH_KIND_AWS_KEYS: AuthKind.ValueType  # 5
+"""Keys that sign requests to AWS."""
+AUTH_KIND_BEARER_TOKEN: AuthKind.ValueType  # 6
+"""A token with an end, such as one of Entra."""
 Global___AuthKind: _TypeAlias = AuthKind  # noqa: Y015
 
 class _ConnectionState:

@@ -34,10 +34,14 @@ class _CredentialKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Creden
     """Not a kind."""
     CREDENTIAL_KIND_API_KEY: _CredentialKind.ValueType  # 1
     """A static key, with or without further secret headers."""
+    CREDENTIAL_KIND_AWS_KEYS: _CredentialKind.ValueType  # 3
+    """Keys that sign requests to AWS."""
     CREDENTIAL_KIND_HEADERS: _CredentialKind.ValueType  # 4
     """Headers only."""
     CREDENTIAL_KIND_LOCAL_ENDPOINT: _CredentialKind.ValueType  # 5
     """An address without a secret."""
+    CREDENTIAL_KIND_BEARER_TOKEN: _CredentialKind.ValueType  # 6
+    """A token with an end, renewed by who brought it."""
 
 class CredentialKind(_CredentialKind, metaclass=_CredentialKindEnumTypeWrapper):
     """CredentialKind is what kind of secret a credential holds."""
@@ -46,10 +50,14 @@ CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ValueType  # 0
 """Not a kind."""
 CREDENTIAL_KIND_API_KEY: CredentialKind.ValueType  # 1
 """A static key, with or without further secret headers."""
+CREDENTIAL_KIND_AWS_KEYS: CredentialKind.ValueType  # 3
+"""Keys that sign requests to AWS."""
 CREDENTIAL_KIND_HEADERS: CredentialKind.ValueType  # 4
 """Headers only."""
 CREDENTIAL_KIND_LOCAL_ENDPOINT: CredentialKind.ValueType  # 5
 """An address without a secret."""
+CREDENTIAL_KIND_BEARER_TOKEN: CredentialKind.ValueType  # 6
+"""A token with an end, renewed by who brought it."""
 Global___CredentialKind: _TypeAlias = CredentialKind  # noqa: Y015
 
 class _CredentialState:

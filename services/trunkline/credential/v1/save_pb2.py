@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from trunkline.credential.v1 import credential_pb2 as trunkline_dot_credential_dot_v1_dot_credential__pb2
+from trunkline.inference.v1 import provider_pb2 as trunkline_dot_inference_dot_v1_dot_provider__pb2
 from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/credential/v1/save.proto\x12\x17trunkline.credential.v1\x1a\x1b\x62uf/validate/validate.proto\x1a(trunkline/credential/v1/credential.proto\x1a\"trunkline/options/v1/options.proto\"\x98\x04\n\x11SaveApiKeyRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x32\n\x07\x61pi_key\x18\x02 \x01(\tB\x1f\x80\x01\x01\xbaH\x15r\x13\x18\x80@2\x0e^[\\x21-\\x7e]+$\xa8\xbb\x18\x01H\x00\x12\x8d\x01\n\x07headers\x18\x05 \x03(\x0b\x32\x37.trunkline.credential.v1.SaveApiKeyRequest.HeadersEntryBC\x80\x01\x01\xbaH9\x9a\x01\x36\x10\x10\"\x19r\x17\x32\x15^[A-Za-z0-9-]{1,128}$*\x17r\x15\x18\x80@2\x10^[\\t\\x20-\\x7e]*$\xa8\xbb\x18\x01\x12\x1a\n\x08\x62\x61se_url\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12.\n\x0corganization\x18\x07 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12)\n\x07project\x18\x08 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x32\n\x05label\x18\n \x01(\tB#\xbaH r\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x0c\n\x04rank\x18\x0b \x01(\x05\x12\x18\n\x10\x61llow_unverified\x18\x0c \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06secret\"M\n\x12SaveApiKeyResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"\xb6\x01\n\x18SaveLocalEndpointRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x1a\n\x08\x62\x61se_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x30\n\x07\x61pi_key\x18\x03 \x01(\tB\x1f\x80\x01\x01\xbaH\x15r\x13\x18\x80@2\x0e^[\\x21-\\x7e]*$\xa8\xbb\x18\x01\x12\x18\n\x10\x61llow_unverified\x18\x04 \x01(\x08\"T\n\x19SaveLocalEndpointResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"C\n\x14GetCredentialRequest\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\"P\n\x15GetCredentialResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"p\n\x16ListCredentialsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"l\n\x17ListCredentialsResponse\x12\x38\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32#.trunkline.credential.v1.Credential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x17\x44\x65leteCredentialRequest\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\"\x1a\n\x18\x44\x65leteCredentialResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/credential/v1/save.proto\x12\x17trunkline.credential.v1\x1a\x1b\x62uf/validate/validate.proto\x1a(trunkline/credential/v1/credential.proto\x1a%trunkline/inference/v1/provider.proto\x1a\"trunkline/options/v1/options.proto\"\x8a\x05\n\x11SaveApiKeyRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x32\n\x07\x61pi_key\x18\x02 \x01(\tB\x1f\x80\x01\x01\xbaH\x15r\x13\x18\x80@2\x0e^[\\x21-\\x7e]+$\xa8\xbb\x18\x01H\x00\x12\x33\n\x08\x61ws_keys\x18\x03 \x01(\x0b\x32\x1f.trunkline.inference.v1.AwsKeysH\x00\x12;\n\x0c\x62\x65\x61rer_token\x18\x04 \x01(\x0b\x32#.trunkline.inference.v1.BearerTokenH\x00\x12\x8d\x01\n\x07headers\x18\x05 \x03(\x0b\x32\x37.trunkline.credential.v1.SaveApiKeyRequest.HeadersEntryBC\x80\x01\x01\xbaH9\x9a\x01\x36\x10\x10\"\x19r\x17\x32\x15^[A-Za-z0-9-]{1,128}$*\x17r\x15\x18\x80@2\x10^[\\t\\x20-\\x7e]*$\xa8\xbb\x18\x01\x12\x1a\n\x08\x62\x61se_url\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12.\n\x0corganization\x18\x07 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12)\n\x07project\x18\x08 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x32\n\x05label\x18\n \x01(\tB#\xbaH r\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\xd8\x01\x01\x12\x0c\n\x04rank\x18\x0b \x01(\x05\x12\x18\n\x10\x61llow_unverified\x18\x0c \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06secret\"M\n\x12SaveApiKeyResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"\xb6\x01\n\x18SaveLocalEndpointRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x1a\n\x08\x62\x61se_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x30\n\x07\x61pi_key\x18\x03 \x01(\tB\x1f\x80\x01\x01\xbaH\x15r\x13\x18\x80@2\x0e^[\\x21-\\x7e]*$\xa8\xbb\x18\x01\x12\x18\n\x10\x61llow_unverified\x18\x04 \x01(\x08\"T\n\x19SaveLocalEndpointResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"C\n\x14GetCredentialRequest\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\"P\n\x15GetCredentialResponse\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32#.trunkline.credential.v1.Credential\"p\n\x16ListCredentialsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"l\n\x17ListCredentialsResponse\x12\x38\n\x0b\x63redentials\x18\x01 \x03(\x0b\x32#.trunkline.credential.v1.Credential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x17\x44\x65leteCredentialRequest\x12+\n\x02id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^cred_[0-9A-Za-z]{1,64}$\"\x1a\n\x18\x44\x65leteCredentialResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,26 +67,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCREDENTIALSREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\004r\002\030?'
   _globals['_DELETECREDENTIALREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETECREDENTIALREQUEST'].fields_by_name['id']._serialized_options = b'\272H\034r\0322\030^cred_[0-9A-Za-z]{1,64}$'
-  _globals['_SAVEAPIKEYREQUEST']._serialized_start=171
-  _globals['_SAVEAPIKEYREQUEST']._serialized_end=707
-  _globals['_SAVEAPIKEYREQUEST_HEADERSENTRY']._serialized_start=651
-  _globals['_SAVEAPIKEYREQUEST_HEADERSENTRY']._serialized_end=697
-  _globals['_SAVEAPIKEYRESPONSE']._serialized_start=709
-  _globals['_SAVEAPIKEYRESPONSE']._serialized_end=786
-  _globals['_SAVELOCALENDPOINTREQUEST']._serialized_start=789
-  _globals['_SAVELOCALENDPOINTREQUEST']._serialized_end=971
-  _globals['_SAVELOCALENDPOINTRESPONSE']._serialized_start=973
-  _globals['_SAVELOCALENDPOINTRESPONSE']._serialized_end=1057
-  _globals['_GETCREDENTIALREQUEST']._serialized_start=1059
-  _globals['_GETCREDENTIALREQUEST']._serialized_end=1126
-  _globals['_GETCREDENTIALRESPONSE']._serialized_start=1128
-  _globals['_GETCREDENTIALRESPONSE']._serialized_end=1208
-  _globals['_LISTCREDENTIALSREQUEST']._serialized_start=1210
-  _globals['_LISTCREDENTIALSREQUEST']._serialized_end=1322
-  _globals['_LISTCREDENTIALSRESPONSE']._serialized_start=1324
-  _globals['_LISTCREDENTIALSRESPONSE']._serialized_end=1432
-  _globals['_DELETECREDENTIALREQUEST']._serialized_start=1434
-  _globals['_DELETECREDENTIALREQUEST']._serialized_end=1504
-  _globals['_DELETECREDENTIALRESPONSE']._serialized_start=1506
-  _globals['_DELETECREDENTIALRESPONSE']._serialized_end=1532
+  _globals['_SAVEAPIKEYREQUEST']._serialized_start=210
+  _globals['_SAVEAPIKEYREQUEST']._serialized_end=860
+  _globals['_SAVEAPIKEYREQUEST_HEADERSENTRY']._serialized_start=804
+  _globals['_SAVEAPIKEYREQUEST_HEADERSENTRY']._serialized_end=850
+  _globals['_SAVEAPIKEYRESPONSE']._serialized_start=862
+  _globals['_SAVEAPIKEYRESPONSE']._serialized_end=939
+  _globals['_SAVELOCALENDPOINTREQUEST']._serialized_start=942
+  _globals['_SAVELOCALENDPOINTREQUEST']._serialized_end=1124
+  _globals['_SAVELOCALENDPOINTRESPONSE']._serialized_start=1126
+  _globals['_SAVELOCALENDPOINTRESPONSE']._serialized_end=1210
+  _globals['_GETCREDENTIALREQUEST']._serialized_start=1212
+  _globals['_GETCREDENTIALREQUEST']._serialized_end=1279
+  _globals['_GETCREDENTIALRESPONSE']._serialized_start=1281
+  _globals['_GETCREDENTIALRESPONSE']._serialized_end=1361
+  _globals['_LISTCREDENTIALSREQUEST']._serialized_start=1363
+  _globals['_LISTCREDENTIALSREQUEST']._serialized_end=1475
+  _globals['_LISTCREDENTIALSRESPONSE']._serialized_start=1477
+  _globals['_LISTCREDENTIALSRESPONSE']._serialized_end=1585
+  _globals['_DELETECREDENTIALREQUEST']._serialized_start=1587
+  _globals['_DELETECREDENTIALREQUEST']._serialized_end=1657
+  _globals['_DELETECREDENTIALRESPONSE']._serialized_start=1659
+  _globals['_DELETECREDENTIALRESPONSE']._serialized_end=1685
 # @@protoc_insertion_point(module_scope)

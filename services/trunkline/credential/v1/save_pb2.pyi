@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from trunkline.credential.v1 import credential_pb2 as _credential_pb2
+from trunkline.inference.v1 import provider_pb2 as _provider_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +50,8 @@ class SaveApiKeyRequest(_message.Message):
 
     PROVIDER_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
+    AWS_KEYS_FIELD_NUMBER: _builtins.int
+    BEARER_TOKEN_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     BASE_URL_FIELD_NUMBER: _builtins.int
     ORGANIZATION_FIELD_NUMBER: _builtins.int
@@ -77,6 +80,14 @@ class SaveApiKeyRequest(_message.Message):
     Never saves what a provider refused. Default false.
     """
     @_builtins.property
+    def aws_keys(self) -> _provider_pb2.AwsKeys:
+        """Keys that sign requests to AWS."""
+
+    @_builtins.property
+    def bearer_token(self) -> _provider_pb2.BearerToken:
+        """A token with an end that the caller renews itself."""
+
+    @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers that authenticate, beside or instead of the secret."""
 
@@ -85,6 +96,8 @@ class SaveApiKeyRequest(_message.Message):
         *,
         provider: _builtins.str = ...,
         api_key: _builtins.str = ...,
+        aws_keys: _provider_pb2.AwsKeys | None = ...,
+        bearer_token: _provider_pb2.BearerToken | None = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         base_url: _builtins.str = ...,
         organization: _builtins.str = ...,
@@ -93,11 +106,11 @@ class SaveApiKeyRequest(_message.Message):
         rank: _builtins.int = ...,
         allow_unverified: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "secret", b"secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "aws_keys", b"aws_keys", "bearer_token", b"bearer_token", "secret", b"secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unverified", b"allow_unverified", "api_key", b"api_key", "base_url", b"base_url", "headers", b"headers", "label", b"label", "organization", b"organization", "project", b"project", "provider", b"provider", "rank", b"rank", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unverified", b"allow_unverified", "api_key", b"api_key", "aws_keys", b"aws_keys", "base_url", b"base_url", "bearer_token", b"bearer_token", "headers", b"headers", "label", b"label", "organization", b"organization", "project", b"project", "provider", b"provider", "rank", b"rank", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_secret: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofReturnType_secret: _TypeAlias = _typing.Literal["api_key", "aws_keys", "bearer_token"]  # noqa: Y015
     _WhichOneofArgType_secret: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_secret) -> _WhichOneofReturnType_secret | None: ...
 

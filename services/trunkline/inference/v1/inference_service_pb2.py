@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from trunkline.inference.v1 import chat_pb2 as trunkline_dot_inference_dot_v1_dot_chat__pb2
+from trunkline.inference.v1 import embedding_pb2 as trunkline_dot_inference_dot_v1_dot_embedding__pb2
 from trunkline.inference.v1 import event_pb2 as trunkline_dot_inference_dot_v1_dot_event__pb2
 from trunkline.inference.v1 import run_pb2 as trunkline_dot_inference_dot_v1_dot_run__pb2
 from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trunkline/inference/v1/inference_service.proto\x12\x16trunkline.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a!trunkline/inference/v1/chat.proto\x1a\"trunkline/inference/v1/event.proto\x1a trunkline/inference/v1/run.proto\x1a\"trunkline/options/v1/options.proto2\xc8\x06\n\x10InferenceService\x12Y\n\x04\x43hat\x12#.trunkline.inference.v1.ChatRequest\x1a$.trunkline.inference.v1.ChatResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x12^\n\nStreamChat\x12#.trunkline.inference.v1.ChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x64\n\nResumeChat\x12).trunkline.inference.v1.ResumeChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x9d\x01\n\nCancelChat\x12).trunkline.inference.v1.CancelChatRequest\x1a*.trunkline.inference.v1.CancelChatResponse\"8\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02,\"\'/api/control-plane/runs/{run_id}:cancel:\x01*\x12\x62\n\x08\x43onverse\x12\'.trunkline.inference.v1.ConverseRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02(\x01\x30\x01\x12\x87\x01\n\x06GetRun\x12%.trunkline.inference.v1.GetRunRequest\x1a&.trunkline.inference.v1.GetRunResponse\".\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\"\x12 /api/control-plane/runs/{run_id}\x12\x84\x01\n\x08ListRuns\x12\'.trunkline.inference.v1.ListRunsRequest\x1a(.trunkline.inference.v1.ListRunsResponse\"%\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/control-plane/runsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.trunkline/inference/v1/inference_service.proto\x12\x16trunkline.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a!trunkline/inference/v1/chat.proto\x1a&trunkline/inference/v1/embedding.proto\x1a\"trunkline/inference/v1/event.proto\x1a trunkline/inference/v1/run.proto\x1a\"trunkline/options/v1/options.proto2\x92\x08\n\x10InferenceService\x12Y\n\x04\x43hat\x12#.trunkline.inference.v1.ChatRequest\x1a$.trunkline.inference.v1.ChatResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x12^\n\nStreamChat\x12#.trunkline.inference.v1.ChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x64\n\nResumeChat\x12).trunkline.inference.v1.ResumeChatRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x12\x9d\x01\n\nCancelChat\x12).trunkline.inference.v1.CancelChatRequest\x1a*.trunkline.inference.v1.CancelChatResponse\"8\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02,\"\'/api/control-plane/runs/{run_id}:cancel:\x01*\x12\x62\n\x08\x43onverse\x12\'.trunkline.inference.v1.ConverseRequest\x1a!.trunkline.inference.v1.ChatEvent\"\x06\xaa\xbb\x18\x02\x01\x02(\x01\x30\x01\x12\x87\x01\n\x06GetRun\x12%.trunkline.inference.v1.GetRunRequest\x1a&.trunkline.inference.v1.GetRunResponse\".\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\"\x12 /api/control-plane/runs/{run_id}\x12\x84\x01\n\x08ListRuns\x12\'.trunkline.inference.v1.ListRunsRequest\x1a(.trunkline.inference.v1.ListRunsResponse\"%\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/control-plane/runs\x12\\\n\x05\x45mbed\x12$.trunkline.inference.v1.EmbedRequest\x1a%.trunkline.inference.v1.EmbedResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x12j\n\x0bStreamEmbed\x12$.trunkline.inference.v1.EmbedRequest\x1a+.trunkline.inference.v1.StreamEmbedResponse\"\x06\xaa\xbb\x18\x02\x01\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['GetRun']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002\"\022 /api/control-plane/runs/{run_id}'
   _globals['_INFERENCESERVICE'].methods_by_name['ListRuns']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['ListRuns']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002\031\022\027/api/control-plane/runs'
-  _globals['_INFERENCESERVICE']._serialized_start=246
-  _globals['_INFERENCESERVICE']._serialized_end=1086
+  _globals['_INFERENCESERVICE'].methods_by_name['Embed']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['Embed']._serialized_options = b'\252\273\030\002\001\002'
+  _globals['_INFERENCESERVICE'].methods_by_name['StreamEmbed']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['StreamEmbed']._serialized_options = b'\252\273\030\002\001\002'
+  _globals['_INFERENCESERVICE']._serialized_start=286
+  _globals['_INFERENCESERVICE']._serialized_end=1328
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from trunkline.inference.v1 import chat_pb2 as trunkline_dot_inference_dot_v1_dot_chat__pb2
+from trunkline.inference.v1 import embedding_pb2 as trunkline_dot_inference_dot_v1_dot_embedding__pb2
 from trunkline.inference.v1 import event_pb2 as trunkline_dot_inference_dot_v1_dot_event__pb2
 from trunkline.inference.v1 import run_pb2 as trunkline_dot_inference_dot_v1_dot_run__pb2
 
@@ -87,6 +88,16 @@ class InferenceServiceStub:
                 '/trunkline.inference.v1.InferenceService/ListRuns',
                 request_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
+                _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/trunkline.inference.v1.InferenceService/Embed',
+                request_serializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
+                _registered_method=True)
+        self.StreamEmbed = channel.unary_stream(
+                '/trunkline.inference.v1.InferenceService/StreamEmbed',
+                request_serializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.StreamEmbedResponse.FromString,
                 _registered_method=True)
 
 
@@ -187,6 +198,26 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Embed(self, request, context):
+        """Embed answers with all vectors at once; for more than a response holds (the
+        server's message limit) use StreamEmbed.
+        Callers: ADMIN, DEVELOPER.
+        Errors: FAILED_PRECONDITION `NO_EMBEDDINGS`; DATA_LOSS `BAD_VECTOR`;
+        ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; those of a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEmbed(self, request, context):
+        """StreamEmbed answers batch by batch, in the order of the inputs.
+        Callers: ADMIN, DEVELOPER.
+        Errors: as Embed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -224,6 +255,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsRequest.FromString,
                     response_serializer=trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
+                    response_serializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedResponse.SerializeToString,
+            ),
+            'StreamEmbed': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamEmbed,
+                    request_deserializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
+                    response_serializer=trunkline_dot_inference_dot_v1_dot_embedding__pb2.StreamEmbedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -432,6 +473,60 @@ class InferenceService:
             '/trunkline.inference.v1.InferenceService/ListRuns',
             trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
             trunkline_dot_inference_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.inference.v1.InferenceService/Embed',
+            trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
+            trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEmbed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trunkline.inference.v1.InferenceService/StreamEmbed',
+            trunkline_dot_inference_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
+            trunkline_dot_inference_dot_v1_dot_embedding__pb2.StreamEmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

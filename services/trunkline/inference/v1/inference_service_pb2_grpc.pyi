@@ -6,6 +6,7 @@ Chats."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from trunkline.inference.v1 import chat_pb2 as _chat_pb2
+from trunkline.inference.v1 import embedding_pb2 as _embedding_pb2
 from trunkline.inference.v1 import event_pb2 as _event_pb2
 from trunkline.inference.v1 import run_pb2 as _run_pb2
 import abc as _abc_1
@@ -101,6 +102,18 @@ class InferenceServiceStub:
     Callers: ADMIN, DEVELOPER.
     Errors: none of its own.
     """
+    Embed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]
+    """Embed answers with all vectors at once; for more than a response holds (the
+    server's message limit) use StreamEmbed.
+    Callers: ADMIN, DEVELOPER.
+    Errors: FAILED_PRECONDITION `NO_EMBEDDINGS`; DATA_LOSS `BAD_VECTOR`;
+    ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; those of a run.
+    """
+    StreamEmbed: _grpc.UnaryStreamMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.StreamEmbedResponse]
+    """StreamEmbed answers batch by batch, in the order of the inputs.
+    Callers: ADMIN, DEVELOPER.
+    Errors: as Embed.
+    """
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -172,6 +185,18 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """ListRuns pages through runs that are kept, newest first.
     Callers: ADMIN, DEVELOPER.
     Errors: none of its own.
+    """
+    Embed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Embed answers with all vectors at once; for more than a response holds (the
+    server's message limit) use StreamEmbed.
+    Callers: ADMIN, DEVELOPER.
+    Errors: FAILED_PRECONDITION `NO_EMBEDDINGS`; DATA_LOSS `BAD_VECTOR`;
+    ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; those of a run.
+    """
+    StreamEmbed: _aio.UnaryStreamMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.StreamEmbedResponse]  # type: ignore[assignment]
+    """StreamEmbed answers batch by batch, in the order of the inputs.
+    Callers: ADMIN, DEVELOPER.
+    Errors: as Embed.
     """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -283,6 +308,30 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListRuns pages through runs that are kept, newest first.
         Callers: ADMIN, DEVELOPER.
         Errors: none of its own.
+        """
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _embedding_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.EmbedResponse, _abc.Awaitable[_embedding_pb2.EmbedResponse]]:
+        """Embed answers with all vectors at once; for more than a response holds (the
+        server's message limit) use StreamEmbed.
+        Callers: ADMIN, DEVELOPER.
+        Errors: FAILED_PRECONDITION `NO_EMBEDDINGS`; DATA_LOSS `BAD_VECTOR`;
+        ALREADY_EXISTS `IDEMPOTENCY_MISMATCH`; those of a run.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamEmbed(
+        self,
+        request: _embedding_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_embedding_pb2.StreamEmbedResponse], _abc.AsyncIterator[_embedding_pb2.StreamEmbedResponse]]:
+        """StreamEmbed answers batch by batch, in the order of the inputs.
+        Callers: ADMIN, DEVELOPER.
+        Errors: as Embed.
         """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -321,6 +321,8 @@ class ProviderSecret(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     API_KEY_FIELD_NUMBER: _builtins.int
+    BEARER_TOKEN_FIELD_NUMBER: _builtins.int
+    AWS_KEYS_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
@@ -333,6 +335,14 @@ class ProviderSecret(_message.Message):
     project: _builtins.str
     """The project, likewise. Empty: none."""
     @_builtins.property
+    def bearer_token(self) -> Global___BearerToken:
+        """A token that ends."""
+
+    @_builtins.property
+    def aws_keys(self) -> Global___AwsKeys:
+        """Keys that sign requests."""
+
+    @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers that authenticate, beside or instead of the above. At most 16."""
 
@@ -340,19 +350,83 @@ class ProviderSecret(_message.Message):
         self,
         *,
         api_key: _builtins.str = ...,
+        bearer_token: Global___BearerToken | None = ...,
+        aws_keys: Global___AwsKeys | None = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         organization: _builtins.str = ...,
         project: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "aws_keys", b"aws_keys", "bearer_token", b"bearer_token", "kind", b"kind"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "headers", b"headers", "kind", b"kind", "organization", b"organization", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "aws_keys", b"aws_keys", "bearer_token", b"bearer_token", "headers", b"headers", "kind", b"kind", "organization", b"organization", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["api_key", "bearer_token", "aws_keys"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___ProviderSecret: _TypeAlias = ProviderSecret  # noqa: Y015
+
+@_typing.final
+class BearerToken(_message.Message):
+    """BearerToken is an access token with an end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends. Absent: not known."""
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BearerToken: _TypeAlias = BearerToken  # noqa: Y015
+
+@_typing.final
+class AwsKeys(_message.Message):
+    """AwsKeys signs requests by AWS Signature Version 4."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_KEY_ID_FIELD_NUMBER: _builtins.int
+    SECRET_ACCESS_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_TOKEN_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    access_key_id: _builtins.str
+    """The access key id. Names the key, and is treated as a secret all the same."""
+    secret_access_key: _builtins.str
+    """The secret access key."""
+    session_token: _builtins.str
+    """The session token of temporary keys. Empty: the keys are permanent."""
+    region: _builtins.str
+    """The region, such as `eu-central-1`. Empty: `us-east-1`."""
+    def __init__(
+        self,
+        *,
+        access_key_id: _builtins.str = ...,
+        secret_access_key: _builtins.str = ...,
+        session_token: _builtins.str = ...,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_key_id", b"access_key_id", "region", b"region", "secret_access_key", b"secret_access_key", "session_token", b"session_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwsKeys: _TypeAlias = AwsKeys  # noqa: Y015
 
 @_typing.final
 class Verification(_message.Message):

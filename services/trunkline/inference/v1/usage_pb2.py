@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from trunkline.inference.v1 import result_pb2 as trunkline_dot_inference_dot_v1_dot_result__pb2
 from trunkline.options.v1 import options_pb2 as trunkline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/inference/v1/usage.proto\x12\x16trunkline.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#trunkline/inference/v1/result.proto\x1a\"trunkline/options/v1/options.proto\"\x84\x02\n\x0bUsageFilter\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\tprincipal\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04role\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x16\n\x05\x61gent\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x06run_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18\x44\"\xa7\x01\n\x13ListAttemptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x33\n\x06\x66ilter\x18\x03 \x01(\x0b\x32#.trunkline.inference.v1.UsageFilter\x12\x1e\n\x0con_behalf_of\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"e\n\x14ListAttemptsResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.trunkline.inference.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x0bLedgerEntry\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x30\n\x07\x61ttempt\x18\x03 \x01(\x0b\x32\x1f.trunkline.inference.v1.Attempt\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t2\xab\x01\n\x0cUsageService\x12\x9a\x01\n\x0cListAttempts\x12+.trunkline.inference.v1.ListAttemptsRequest\x1a,.trunkline.inference.v1.ListAttemptsResponse\"/\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02#\x12!/api/control-plane/usage/attemptsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"trunkline/inference/v1/usage.proto\x12\x16trunkline.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#trunkline/inference/v1/result.proto\x1a\"trunkline/options/v1/options.proto\"\x84\x02\n\x0bUsageFilter\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02\x12\x1b\n\tprincipal\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04role\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x16\n\x05\x61gent\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x06run_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18\x44\"\xee\x01\n\x11QueryUsageRequest\x12\x33\n\x06\x66ilter\x18\x01 \x01(\x0b\x32#.trunkline.inference.v1.UsageFilter\x12K\n\x08group_by\x18\x02 \x03(\x0e\x32&.trunkline.inference.v1.UsageDimensionB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x37\n\x08interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\xbaH\x07\xaa\x01\x04\x32\x02\x08<\x12\x1e\n\x0con_behalf_of\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"D\n\x12QueryUsageResponse\x12.\n\x04sums\x18\x01 \x03(\x0b\x32 .trunkline.inference.v1.UsageSum\"\xa4\x03\n\x08UsageSum\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x03\x12\x0c\n\x04runs\x18\x03 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x06 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x07 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x08 \x01(\x03\x12\x13\n\x0bnanodollars\x18\t \x01(\x03\x12\x19\n\x11unpriced_attempts\x18\n \x01(\x03\x12\x1a\n\x12\x65stimated_attempts\x18\x0b \x01(\x03\x12\x17\n\x0f\x66\x61iled_attempts\x18\x0c \x01(\x03\x12\x10\n\x08provider\x18\r \x01(\t\x12\r\n\x05model\x18\x0e \x01(\t\x12\x11\n\tprincipal\x18\x0f \x01(\t\x12\x0c\n\x04role\x18\x10 \x01(\t\x12\r\n\x05\x61gent\x18\x11 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x12 \x01(\t\"\xa7\x01\n\x13ListAttemptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x33\n\x06\x66ilter\x18\x03 \x01(\x0b\x32#.trunkline.inference.v1.UsageFilter\x12\x1e\n\x0con_behalf_of\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"e\n\x14ListAttemptsResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.trunkline.inference.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x0bLedgerEntry\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x30\n\x07\x61ttempt\x18\x03 \x01(\x0b\x32\x1f.trunkline.inference.v1.Attempt\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\r\n\x05\x61gent\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t*\xe0\x01\n\x0eUsageDimension\x12\x1f\n\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x1c\n\x18USAGE_DIMENSION_PROVIDER\x10\x01\x12\x19\n\x15USAGE_DIMENSION_MODEL\x10\x02\x12\x1d\n\x19USAGE_DIMENSION_PRINCIPAL\x10\x03\x12\x18\n\x14USAGE_DIMENSION_ROLE\x10\x04\x12\x19\n\x15USAGE_DIMENSION_AGENT\x10\x05\x12 \n\x1cUSAGE_DIMENSION_ON_BEHALF_OF\x10\x06\x32\xc2\x02\n\x0cUsageService\x12\x94\x01\n\nQueryUsage\x12).trunkline.inference.v1.QueryUsageRequest\x1a*.trunkline.inference.v1.QueryUsageResponse\"/\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02#\"\x1e/api/control-plane/usage:query:\x01*\x12\x9a\x01\n\x0cListAttempts\x12+.trunkline.inference.v1.ListAttemptsRequest\x1a,.trunkline.inference.v1.ListAttemptsResponse\"/\xaa\xbb\x18\x02\x01\x02\x82\xd3\xe4\x93\x02#\x12!/api/control-plane/usage/attemptsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,22 +49,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGEFILTER'].fields_by_name['agent']._serialized_options = b'\272H\004r\002\030?'
   _globals['_USAGEFILTER'].fields_by_name['run_id']._loaded_options = None
   _globals['_USAGEFILTER'].fields_by_name['run_id']._serialized_options = b'\272H\004r\002\030D'
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['group_by']._loaded_options = None
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['group_by']._serialized_options = b'\272H\016\222\001\013\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['interval']._loaded_options = None
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['interval']._serialized_options = b'\272H\007\252\001\0042\002\010<'
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['on_behalf_of']._loaded_options = None
+  _globals['_QUERYUSAGEREQUEST'].fields_by_name['on_behalf_of']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['on_behalf_of']._loaded_options = None
   _globals['_LISTATTEMPTSREQUEST'].fields_by_name['on_behalf_of']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_USAGESERVICE'].methods_by_name['QueryUsage']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['QueryUsage']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002#\"\036/api/control-plane/usage:query:\001*'
   _globals['_USAGESERVICE'].methods_by_name['ListAttempts']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['ListAttempts']._serialized_options = b'\252\273\030\002\001\002\202\323\344\223\002#\022!/api/control-plane/usage/attempts'
-  _globals['_USAGEFILTER']._serialized_start=228
-  _globals['_USAGEFILTER']._serialized_end=488
-  _globals['_LISTATTEMPTSREQUEST']._serialized_start=491
-  _globals['_LISTATTEMPTSREQUEST']._serialized_end=658
-  _globals['_LISTATTEMPTSRESPONSE']._serialized_start=660
-  _globals['_LISTATTEMPTSRESPONSE']._serialized_end=761
-  _globals['_LEDGERENTRY']._serialized_start=764
-  _globals['_LEDGERENTRY']._serialized_end=913
-  _globals['_USAGESERVICE']._serialized_start=916
-  _globals['_USAGESERVICE']._serialized_end=1087
+  _globals['_USAGEDIMENSION']._serialized_start=1682
+  _globals['_USAGEDIMENSION']._serialized_end=1906
+  _globals['_USAGEFILTER']._serialized_start=260
+  _globals['_USAGEFILTER']._serialized_end=520
+  _globals['_QUERYUSAGEREQUEST']._serialized_start=523
+  _globals['_QUERYUSAGEREQUEST']._serialized_end=761
+  _globals['_QUERYUSAGERESPONSE']._serialized_start=763
+  _globals['_QUERYUSAGERESPONSE']._serialized_end=831
+  _globals['_USAGESUM']._serialized_start=834
+  _globals['_USAGESUM']._serialized_end=1254
+  _globals['_LISTATTEMPTSREQUEST']._serialized_start=1257
+  _globals['_LISTATTEMPTSREQUEST']._serialized_end=1424
+  _globals['_LISTATTEMPTSRESPONSE']._serialized_start=1426
+  _globals['_LISTATTEMPTSRESPONSE']._serialized_end=1527
+  _globals['_LEDGERENTRY']._serialized_start=1530
+  _globals['_LEDGERENTRY']._serialized_end=1679
+  _globals['_USAGESERVICE']._serialized_start=1909
+  _globals['_USAGESERVICE']._serialized_end=2231
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,11 @@ class UsageServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.QueryUsage = channel.unary_unary(
+                '/trunkline.inference.v1.UsageService/QueryUsage',
+                request_serializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageRequest.SerializeToString,
+                response_deserializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageResponse.FromString,
+                _registered_method=True)
         self.ListAttempts = channel.unary_unary(
                 '/trunkline.inference.v1.UsageService/ListAttempts',
                 request_serializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.ListAttemptsRequest.SerializeToString,
@@ -50,6 +55,15 @@ class UsageServiceServicer:
     answer the reasons that ErrorReason names as common.
     """
 
+    def QueryUsage(self, request, context):
+        """QueryUsage sums the ledger over a time, by what is asked.
+        Callers: ADMIN, DEVELOPER.
+        Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAttempts(self, request, context):
         """ListAttempts pages through the rows, newest first.
         Callers: ADMIN, DEVELOPER.
@@ -62,6 +76,11 @@ class UsageServiceServicer:
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'QueryUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryUsage,
+                    request_deserializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageRequest.FromString,
+                    response_serializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageResponse.SerializeToString,
+            ),
             'ListAttempts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttempts,
                     request_deserializer=trunkline_dot_inference_dot_v1_dot_usage__pb2.ListAttemptsRequest.FromString,
@@ -80,6 +99,33 @@ class UsageService:
     user it names, else its own and those of all its users. Every method can also
     answer the reasons that ErrorReason names as common.
     """
+
+    @staticmethod
+    def QueryUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.inference.v1.UsageService/QueryUsage',
+            trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageRequest.SerializeToString,
+            trunkline_dot_inference_dot_v1_dot_usage__pb2.QueryUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListAttempts(request,
