@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from trunkline.catalog.facts import layer_facts
+from trunkline.catalog.facts import layer_facts, layer_prices
 from trunkline.catalog.provider_types import ProviderType, ProviderTypes
 from trunkline.catalog.records import (
     Glance,
@@ -107,7 +107,8 @@ def describe_model(stored: StoredModel) -> model_pb2.Model:
         name=stored.name,
         display_name=stored.manual.display_name or stored.reported.display_name or stored.id,
         description=stored.manual.description or stored.reported.description,
-        facts=layer_facts(stored.manual.facts, stored.reported.facts),
+        facts=layer_facts(stored.manual.facts, stored.reported.facts, stored.known.facts),
+        prices=layer_prices(stored.manual.prices, stored.known.prices),
         enabled=stored.enabled,
         deployment_default=stored.deployment_default,
         listed=stored.listed,

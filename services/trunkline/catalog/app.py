@@ -8,6 +8,7 @@ from pathlib import Path
 from trunkline.catalog.chains import Chains
 from trunkline.catalog.discovery import Discovery
 from trunkline.catalog.explainer import Explainer
+from trunkline.catalog.knowledge import Knowledge
 from trunkline.catalog.models import Models
 from trunkline.catalog.provider_types import load_provider_types
 from trunkline.catalog.providers import Providers
@@ -51,7 +52,8 @@ class CatalogService:
         )
         self._health = HealthView(surroundings.channel("health"), clock)
         feed = Feed(self._database, outbox, watch_pb2.WatchCatalogResponse, collect_pages)
-        self._publication = Publication(self._database, feed, types, self._credentials)
+        knowledge = Knowledge()
+        self._publication = Publication(self._database, feed, types, self._credentials, knowledge)
         self._discovery = Discovery(
             self._database,
             self._publication,
@@ -59,6 +61,7 @@ class CatalogService:
             self._credentials,
             surroundings.channel("inference"),
             clock,
+            knowledge,
         )
         self._servicer = CatalogServicer(
             Providers(
@@ -68,6 +71,7 @@ class CatalogService:
                 self._credentials,
                 self._discovery,
                 clock,
+                knowledge,
             ),
             Models(self._database, self._publication, types, self._credentials, clock),
             Chains(self._database, self._publication, types, clock),

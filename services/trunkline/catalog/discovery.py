@@ -19,6 +19,7 @@ import grpc
 
 from trunkline.catalog import model_store, provider_store
 from trunkline.catalog.answers import Standing, choose_credential, judge_credential
+from trunkline.catalog.knowledge import Knowledge
 from trunkline.catalog.listing import describe_change, merge_list
 from trunkline.catalog.provider_types import ModelList, ProviderType, ProviderTypes
 from trunkline.catalog.publication import Publication
@@ -67,6 +68,7 @@ class Discovery:
         credentials: the view of keys.
         inference: a channel to the service that asks providers.
         clock: tells the time.
+        knowledge: of models.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Discovery:
         credentials: CredentialView,
         inference: grpc.aio.Channel,
         clock: Clock,
+        knowledge: Knowledge,
     ) -> None:
         self._database = database
         self._publication = publication
@@ -84,6 +87,7 @@ class Discovery:
         self._credentials = credentials
         self._stub = inference_grpc.ProviderServiceStub(inference)
         self._clock = clock
+        self._knowledge = knowledge
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(_READ_AT_ONCE)
         self._wanted = asyncio.Event()
@@ -252,6 +256,9 @@ class Discovery:
             NotFound: PROVIDER_NOT_FOUND.
             Unavailable: LIST_UNAVAILABLE: the address or the key has changed.
         """
+        learned = await self._knowledge.read(
+            self._types.of_stored(before.type), [model.id for model in listed]
+        )
         now_ns = self._clock.time_ns()
         transaction = self._database.read() if dry_run else self._database.write()
         async with transaction as session:
@@ -267,7 +274,14 @@ class Discovery:
                     ),
                 )
             known = await model_store.models_of(session, stored.name)
-            merged = merge_list(stored.name, known, listed, now_ns=now_ns, mint_etag=mint_etag)
+            merged = merge_list(
+                stored.name,
+                known,
+                listed,
+                now_ns=now_ns,
+                mint_etag=mint_etag,
+                learned=learned,
+            )
             if not dry_run:
                 await self._publication.save(
                     session,

@@ -1,16 +1,22 @@
-"""Facts about models, in layers: set by hand, said by the provider, assumed.
+"""Facts about models, in layers: set by hand, said by the provider, known, assumed.
 
 The first layer that says something holds (decision 4). What is set by hand survives
-every refresh, and uncovers the provider's word again when it is cleared (D14).
+every refresh, and uncovers the provider's word again when it is cleared (D14). Prices have
+the same layers and stand beside each other: each holds for a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from trunkline.catalog.v1 import model_pb2
+from trunkline.planning.prices import order_of
 
 ASSUMED_CONTEXT_WINDOW: Final = 128_000
+
+MAX_PRICES: Final = 32
+"""How many prices a model has at most, as the contract says."""
 
 FACT_NAMES: Final = tuple(field.name for field in model_pb2.ModelFacts.DESCRIPTOR.fields)
 
@@ -24,16 +30,25 @@ ASSUMED: Final = model_pb2.ModelFacts(
 
 
 def layer_facts(
-    manual: model_pb2.ModelFacts, reported: model_pb2.ModelFacts
+    manual: model_pb2.ModelFacts,
+    reported: model_pb2.ModelFacts,
+    known: model_pb2.ModelFacts | None = None,
 ) -> model_pb2.ModelFacts:
     """Return the facts that hold, each with its source."""
+    layers = (manual, reported, known or model_pb2.ModelFacts(), ASSUMED)
     facts = model_pb2.ModelFacts()
     for name in FACT_NAMES:
-        for layer in (manual, reported, ASSUMED):
+        for layer in layers:
             if layer.HasField(name):  # type: ignore[arg-type] # a name of the descriptor
                 getattr(facts, name).CopyFrom(getattr(layer, name))
                 break
     return facts
+
+
+def layer_prices(*layers: Iterable[model_pb2.Price]) -> list[model_pb2.Price]:
+    """Return the prices of all layers, those first that stand before the others."""
+    prices = (price for layer in layers for price in layer)
+    return sorted(prices, key=order_of)[:MAX_PRICES]
 
 
 def set_by_hand(

@@ -12,6 +12,7 @@ from typing import Final
 
 from trunkline.catalog.answers import describe_model
 from trunkline.catalog.facts import list_changed_facts
+from trunkline.catalog.knowledge import NOTHING_LEARNED, Learned
 from trunkline.catalog.records import StoredModel
 from trunkline.catalog.v1 import model_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
@@ -54,6 +55,7 @@ def merge_list(
     *,
     now_ns: int,
     mint_etag: Callable[[], str],
+    learned: Learned = NOTHING_LEARNED,
     most: int = MAX_MODELS,
 ) -> list[MergedModel]:
     """Return the models that a list changes, in the order of their ids.
@@ -64,6 +66,7 @@ def merge_list(
         listed: the list; what is no model's id, or comes twice, is passed over.
         now_ns: nanoseconds since 1970.
         mint_etag: makes the etag of a changed model.
+        learned: what packaged data say of the models listed.
         most: so many models are kept of one provider; new ones beyond are passed over.
     """
     found = {model.id: model for model in reversed(listed) if is_model_id(model.id)}
@@ -80,7 +83,7 @@ def merge_list(
             base = before
         # What a list that lacks the model said of it before is still the best that is known.
         reported = base.reported if model is None else read_reported(model)
-        after = replace(base, reported=reported, listed=model is not None)
+        after = learned.teach(replace(base, reported=reported, listed=model is not None))
         if before is None:
             merged.append(MergedModel(None, after))
         elif after != before:
@@ -134,6 +137,8 @@ def describe_change(merged: MergedModel) -> model_pb2.ModelChange | None:
         if getattr(before, name) != getattr(after, name)
     ]
     fields += list_changed_facts(before.facts, after.facts)
+    if list(before.prices) != list(after.prices):
+        fields.append("prices")
     if not fields and before.listed == after.listed:
         return None
     return model_pb2.ModelChange(

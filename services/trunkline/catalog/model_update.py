@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,9 +20,14 @@ PATHS: Final = (
     "description",
     "enabled",
     "deployment_default",
+    "prices",
     "facts",
     *_FACT_PATHS,
 )
+
+_RATES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_long")
+MAX_RATE: Final = 10**13
+"""What a million tokens cost at most, in nano-dollars: ten thousand dollars."""
 
 # Without at least one, there is nothing that the model could do.
 _POSITIVE_FACTS: Final = ("context_window", "max_output_tokens", "embedding_dimensions")
@@ -33,6 +39,8 @@ def apply_update(
 ) -> StoredModel:
     """Return a model as a request changes it, with its etag and times as they were.
 
+    A price that is new has no version yet.
+
     Without a mask, a value that is the one shown changes nothing, and of the facts only
     those count that are marked as set by hand, or not marked: what was read of the
     provider and is sent back does not become manual.
@@ -43,7 +51,8 @@ def apply_update(
         request: what to change.
 
     Raises:
-        InvalidArgument: INVALID_REQUEST naming `update_mask`, or a fact that cannot be so.
+        InvalidArgument: INVALID_REQUEST naming `update_mask`, or a fact or price that cannot
+            be so.
     """
     given = request.model
     paths = read_mask(request.update_mask, PATHS)
@@ -63,6 +72,10 @@ def apply_update(
         manual.display_name = given.display_name
     if "description" in paths:
         manual.description = given.description
+    if "prices" in paths:
+        prices = _read_prices(given.prices, stored.manual.prices)
+        del manual.prices[:]
+        manual.prices.extend(prices)
     if "enabled" in paths:
         changes["enabled"] = not given.HasField("enabled") or given.enabled
     if "deployment_default" in paths:
@@ -81,6 +94,8 @@ def _list_different(given: model_pb2.Model, shown: model_pb2.Model) -> frozenset
         paths.add("enabled")
     if given.deployment_default and not shown.deployment_default:
         paths.add("deployment_default")
+    if any(map(_is_ours, given.prices)):
+        paths.add("prices")
     return frozenset(paths)
 
 
@@ -125,3 +140,80 @@ def _check_facts(facts: model_pb2.ModelFacts, paths: frozenset[str]) -> None:
             violations.append(Violation(f"{path}.value", "is not a time of the years 1 to 9999"))
     if violations:
         raise InvalidArgument.of(*violations)
+
+
+def _is_ours(price: model_pb2.Price) -> bool:
+    """Tell whether a request gives a price as one set by hand."""
+    return price.source in (model_pb2.FACT_SOURCE_UNSPECIFIED, model_pb2.FACT_SOURCE_MANUAL)
+
+
+def _read_prices(
+    given: Sequence[model_pb2.Price], before: Sequence[model_pb2.Price]
+) -> list[model_pb2.Price]:
+    """Return the prices that a request sets by hand, the others left out.
+
+    Args:
+        given: of the request.
+        before: that were set; one that stays keeps its version.
+
+    Raises:
+        InvalidArgument: INVALID_REQUEST naming each that cannot be.
+    """
+    prices, violations = [], []
+    seen: dict[tuple[int, int, int], int] = {}
+    for index, price in enumerate(given):
+        if not _is_ours(price):
+            continue
+        violations += _check_price(price, f"model.prices[{index}]")
+        place = (price.start_time.seconds, price.start_time.nanos, price.above_prompt_tokens)
+        first = seen.setdefault(place, index)
+        if first != index:
+            violations.append(
+                Violation(
+                    f"model.prices[{index}]", f"begins when prices[{first}] does, for as much"
+                )
+            )
+        ours = model_pb2.Price()
+        ours.CopyFrom(price)
+        ours.source = model_pb2.FACT_SOURCE_MANUAL
+        ours.version = ""
+        prices.append(ours)
+    if violations:
+        raise InvalidArgument.of(*violations)
+    for ours in prices:
+        ours.version = next((old.version for old in before if _is_same(old, ours)), "")
+    return prices
+
+
+def _check_price(price: model_pb2.Price, path: str) -> list[Violation]:
+    """Return what a price cannot be."""
+    violations = []
+    rates = {name: getattr(price, name) for name in _RATES if price.HasField(name)}
+    if not rates:
+        violations.append(Violation(path, "names no price; to clear it, leave it out"))
+    violations += (
+        Violation(f"{path}.{name}", f"must be at most {MAX_RATE:,}: it is for a million tokens")
+        for name, rate in rates.items()
+        if rate > MAX_RATE
+    )
+    times = [name for name in ("start_time", "end_time") if price.HasField(name)]
+    wrong = [name for name in times if not is_time(getattr(price, name))]
+    violations += (
+        Violation(f"{path}.{name}", "is not a time of the years 1 to 9999") for name in wrong
+    )
+    if len(times) == 2 and not wrong and _ends_first(price):
+        violations.append(Violation(f"{path}.end_time", "must be after start_time"))
+    return violations
+
+
+def _ends_first(price: model_pb2.Price) -> bool:
+    """Tell whether a price never holds."""
+    return price.end_time.ToNanoseconds() <= price.start_time.ToNanoseconds()
+
+
+def _is_same(old: model_pb2.Price, new: model_pb2.Price) -> bool:
+    """Tell whether two prices differ in their version at most."""
+    bare = model_pb2.Price()
+    bare.CopyFrom(old)
+    bare.version = ""
+    return bare == new

@@ -12,7 +12,7 @@ from trunkline.catalog.publication import Publication
 from trunkline.catalog.records import StoredModel, mint_etag
 from trunkline.catalog.refusals import check_etag, check_verified
 from trunkline.catalog.v1 import model_pb2
-from trunkline.kernel.clock import Clock
+from trunkline.kernel.clock import Clock, to_datetime
 from trunkline.kernel.database import Database, Session
 from trunkline.kernel.errors import InvalidArgument, Violation
 from trunkline.views.credentials import CredentialView
@@ -114,6 +114,9 @@ class Models:
     async def _save(self, session: Session, stored: StoredModel, changed: StoredModel) -> None:
         """Write a changed model, and the one whose place as the default it takes."""
         now_ns = self._clock.time_ns()
+        for price in changed.manual.prices:
+            # What costs were computed with can be found again by it.
+            price.version = price.version or f"manual {to_datetime(now_ns):%Y-%m-%dT%H:%M:%SZ}"
         touched = [changed]
         if changed.deployment_default and not stored.deployment_default:
             await self._check_can_be_default(session, changed.provider)

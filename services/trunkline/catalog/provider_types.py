@@ -61,6 +61,8 @@ class ProviderType:
         known_models: ids to have where there is no list.
         model_list: whether there is a list.
         default_route: it may be chosen for a request that names no model.
+        price_list: its name in the price data; empty: they do not have it.
+        free: what it answers costs nothing by the token.
     """
 
     name: str
@@ -76,6 +78,8 @@ class ProviderType:
     known_models: tuple[str, ...] = ()
     model_list: ModelList = ModelList.ALWAYS
     default_route: bool = True
+    price_list: str = ""
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

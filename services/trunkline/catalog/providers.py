@@ -9,6 +9,7 @@ from trunkline.catalog import chain_store, model_store, provider_store
 from trunkline.catalog.answers import describe_types
 from trunkline.catalog.discovery import Discovery
 from trunkline.catalog.endpoint import address_refused
+from trunkline.catalog.knowledge import Knowledge
 from trunkline.catalog.listing import is_model_id, merge_list
 from trunkline.catalog.nearest import COMPARED_NAMES, model_not_found
 from trunkline.catalog.provider_types import ModelList, ProviderTypes
@@ -51,6 +52,7 @@ class Providers:
         credentials: the view of keys.
         discovery: reads lists of models.
         clock: tells the time.
+        knowledge: of models.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Providers:
         credentials: CredentialView,
         discovery: Discovery,
         clock: Clock,
+        knowledge: Knowledge,
     ) -> None:
         self._database = database
         self._publication = publication
@@ -68,6 +71,7 @@ class Providers:
         self._credentials = credentials
         self._discovery = discovery
         self._clock = clock
+        self._knowledge = knowledge
 
     async def list_types(self) -> list[provider_pb2.ProviderType]:
         """Return every type by name, with its providers."""
@@ -123,9 +127,12 @@ class Providers:
         was_read = not listed and given.kind.model_list is ModelList.UNKNOWN
         if was_read:
             listed = await self._read_draft(given)
+        learned = await self._knowledge.read(given.kind, [model.id for model in listed])
         now_ns = self._clock.time_ns()
         stored = given.stored(now_ns, mint_etag())
-        merged = merge_list(given.name, {}, listed, now_ns=now_ns, mint_etag=mint_etag)
+        merged = merge_list(
+            given.name, {}, listed, now_ns=now_ns, mint_etag=mint_etag, learned=learned
+        )
         if was_read and listed:
             stored = replace(stored, refresh_time_ns=now_ns)
         async with self._database.write() as session:

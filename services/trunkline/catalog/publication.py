@@ -21,6 +21,7 @@ from trunkline.catalog.answers import (
     judge_credential,
     recall_standing,
 )
+from trunkline.catalog.knowledge import Knowledge, Learned
 from trunkline.catalog.provider_types import ProviderTypes
 from trunkline.catalog.records import (
     Glance,
@@ -61,6 +62,7 @@ class Publication:
         feed: woken after a change was committed.
         types: of providers.
         credentials: the view of keys; its changes are told from `run`.
+        knowledge: of models.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Publication:
         feed: Feed,
         types: ProviderTypes,
         credentials: CredentialView,
+        knowledge: Knowledge,
     ) -> None:
         self._database = database
         self._feed = feed
         self._types = types
         self._credentials = credentials
+        self._knowledge = knowledge
         self._credentials_changed = asyncio.Event()
         credentials.on_change(self._credentials_changed.set)
 
@@ -151,15 +155,17 @@ class Publication:
         """Tell what a new release says otherwise of what is stored."""
         after = ("", "")
         while True:
+            learned = await self._learn_anew(after)
             async with self._database.write() as session:
                 models = await model_store.next_models(session, after, _RENEWED_AT_ONCE)
-                differing = [
-                    stored
-                    for (stored, published), (_, payload) in zip(
-                        models, _described([stored for stored, _ in models]), strict=True
-                    )
-                    if published != payload
-                ]
+                taught = _described([_teach(stored, learned) for stored, _ in models])
+                differing, silent = [], []
+                for (stored, published), (renewed, payload) in zip(models, taught, strict=True):
+                    if published != payload:
+                        differing.append(renewed)
+                    elif stored.known_version != renewed.known_version:
+                        silent.append((renewed, payload))
+                await model_store.update_models(session, silent)
                 await self.save(session, changed_models=differing)
             self.wake()
             if len(models) < _RENEWED_AT_ONCE:
@@ -171,6 +177,22 @@ class Publication:
                 changes += await _tell_route(session, chain_target(chain.name), plan_chain(chain))
             await outbox.append(session, *changes)
         self.wake()
+
+    async def _learn_anew(self, after: tuple[str, str]) -> dict[str, Learned]:
+        """Look up those of the next models that other data were asked of, by their provider."""
+        version = await self._knowledge.read_version()
+        async with self._database.read() as session:
+            models = await model_store.next_models(session, after, _RENEWED_AT_ONCE)
+            providers = await provider_store.all_providers(session)
+        types = {stored.name: stored.type for stored, _ in providers}
+        stale: dict[str, list[str]] = {}
+        for stored, _ in models:
+            if stored.known_version != version and stored.provider in types:
+                stale.setdefault(stored.provider, []).append(stored.id)
+        return {
+            provider: await self._knowledge.read(self._types.of_stored(types[provider]), ids)
+            for provider, ids in stale.items()
+        }
 
     async def _tell_providers(
         self, session: Session
@@ -237,3 +259,9 @@ async def _tell_route(
         return [watch_pb2.WatchCatalogResponse(deleted_route=target)]
     await provider_store.put_route(session, target, payload)
     return [watch_pb2.WatchCatalogResponse(route=route)]
+
+
+def _teach(stored: StoredModel, learned: Mapping[str, Learned]) -> StoredModel:
+    """Return a model with what was looked up of it."""
+    found = learned.get(stored.provider)
+    return stored if found is None else found.teach(stored)

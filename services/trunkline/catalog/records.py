@@ -55,7 +55,7 @@ class StoredProvider:
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """One model, in two layers that are never mixed.
+    """One model, in three layers that are never mixed.
 
     Attributes:
         provider: its provider's name.
@@ -63,8 +63,10 @@ class StoredModel:
         create_time_ns: nanoseconds since 1970, as all its times.
         update_time_ns: when it last changed.
         etag: of this version.
-        manual: display name, description and facts that were set here.
+        manual: display name, description, facts and prices that were set here.
         reported: those that the provider says.
+        known: those that packaged data say.
+        known_version: of the data that were asked; empty: none were.
         enabled: it may be asked.
         deployment_default: it is the deployment's default.
         listed: the provider's list had it when it was last read.
@@ -77,6 +79,8 @@ class StoredModel:
     etag: str
     manual: model_pb2.Model = field(default_factory=model_pb2.Model)
     reported: model_pb2.Model = field(default_factory=model_pb2.Model)
+    known: model_pb2.Model = field(default_factory=model_pb2.Model)
+    known_version: str = ""
     enabled: bool = True
     deployment_default: bool = False
     listed: bool = False

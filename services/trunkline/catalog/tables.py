@@ -60,13 +60,15 @@ class ProviderRow(Tables, table=True):
 
 
 class ModelRow(Tables, table=True):
-    """One model: what was set by hand beside what its provider says.
+    """One model: what was set by hand beside what its provider and our data say.
 
     Attributes:
         provider: its provider's name.
         id: as the provider calls it.
         manual: a serialised Model with what was set here.
         reported: a serialised Model with what the provider says.
+        known: a serialised Model with what packaged data say.
+        known_version: of those data; empty: they were not asked.
         enabled: it may be asked.
         deployment_default: it is the deployment's default.
         listed: the provider's list had it when it was last read.
@@ -92,6 +94,8 @@ class ModelRow(Tables, table=True):
     id: str = Field(primary_key=True)
     manual: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     reported: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    known: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    known_version: str
     enabled: bool
     deployment_default: bool
     listed: bool

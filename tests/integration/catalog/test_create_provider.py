@@ -36,8 +36,8 @@ async def test_models_named_by_hand_are_there_at_once(catalog: CatalogHarness) -
     assert not made.notes
     models = await catalog.list_models()
     assert [model.name for model in models] == ["openai/ft:a/b", "openai/gpt-5.2"]
-    model = models[1]
-    assert model.display_name == "gpt-5.2"
+    model = models[0]
+    assert model.display_name == "ft:a/b"
     assert model.enabled
     assert not model.listed
     assert model.facts.context_window.value == 128_000
