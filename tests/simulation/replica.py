@@ -91,6 +91,7 @@ class Replica:
             site.credentials,
             self._draw.random,
             self._means.latencies.of,
+            lambda _: None,
         )
         if not await Chat(plan, self._means).carry():
             self._record.note_failed(came)

@@ -11,6 +11,7 @@ import grpc
 from google.rpc import error_details_pb2
 
 from support.chats import Failure, Reading
+from support.models import no_prices
 from support.taped_provider import ADDRESSES, ORIGIN
 from trunkline.catalog.v1 import model_pb2
 from trunkline.catalog.v1 import provider_pb2 as catalog_pb2
@@ -43,6 +44,7 @@ from trunkline.kernel.errors import TrunklineError
 from trunkline.kernel.status import find_detail
 from trunkline.options.v1 import options_pb2
 from trunkline.planning.candidates import Candidate, Place
+from trunkline.planning.prices import PriceBook
 
 _CLOCK: Final = SystemClock()
 _CALLER: Final = Caller(options_pb2.CALLER_ROLE_ADMIN, "tester")
@@ -166,6 +168,7 @@ async def carry(
     *,
     settings: InferenceSettings = SETTINGS,
     watch: Callable[[event_pb2.ChatEvent], None] | None = None,
+    prices: PriceBook | None = None,
 ) -> Carried:
     """Carry a MEMORY run to its end, and read it.
 
@@ -175,6 +178,7 @@ async def carry(
         transport: opens exchanges as `Transport` does.
         settings: waits.
         watch: is told of each event as it gets its number; None: nobody is.
+        prices: of models; None: none is known.
     """
     outcomes = KeptOutcomes()
     means = Means(
@@ -186,6 +190,7 @@ async def carry(
         outcomes=cast(Outcomes, outcomes),
         budget=RetryBudget(settings.retry_budget),
         latencies=Latencies(_CLOCK),
+        prices=prices or no_prices(),
         clock=_CLOCK,
     )
     journal = _WatchedJournal(watch or (lambda _: None), _CLOCK)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from support.chats import ask
+from support.models import no_prices
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.following import follow
 from trunkline.inference.journal.sqlite import SqliteStore
@@ -63,7 +64,7 @@ class House:
         self.store = store or SqliteStore(path, clock)
         self.runs = Runs(given, clock, carry, lambda _: None)
         self.durable = DurableRuns(
-            self.runs, self.store, cast("Any", OneKey()), given, clock, lambda _: True
+            self.runs, self.store, cast("Any", OneKey()), given, clock, lambda _: True, no_prices()
         )
         self.registry = Registry(self.runs, self.durable)
 

@@ -22,6 +22,7 @@ from trunkline.kernel.clock import Clock
 from trunkline.kernel.database import Database, Session
 from trunkline.planning.balance import arrange
 from trunkline.planning.candidates import Candidate, expand, find_route
+from trunkline.planning.prices import PriceBook, compare_by
 from trunkline.views.credentials import CredentialView
 from trunkline.views.health import Cooldown, HealthView
 
@@ -98,7 +99,12 @@ class Explainer:
             return response
         needs = read_needs(request)
         # Latencies are inference's own: to the catalog all equals are alike.
-        models = arrange(route.candidates, route.balance, random.random, lambda model: None)
+        prices, now_ns = PriceBook(excerpt), self._clock.time_ns()
+
+        def price(name: str) -> int | None:
+            return compare_by(prices.of(name), now_ns)
+
+        models = arrange(route.candidates, route.balance, random.random, lambda model: None, price)
         found = (
             each
             for model in models
@@ -108,7 +114,7 @@ class Explainer:
         response.candidates.extend(candidates)
         response.chosen = next((each.model for each in candidates if not each.skip_reason), "")
         response.warnings.extend(
-            list_warnings(candidates, route, list(excerpt.providers.values()), self._types)
+            list_warnings(candidates, route, list(excerpt.providers.values()), self._types, price)
         )
         return response
 

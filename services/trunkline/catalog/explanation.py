@@ -13,6 +13,7 @@ from trunkline.catalog.provider_types import ProviderTypes
 from trunkline.catalog.v1 import chain_pb2, provider_pb2, route_pb2
 from trunkline.inference.v1 import failure_pb2
 from trunkline.kernel.call import Caller
+from trunkline.planning.balance import Price
 from trunkline.planning.candidates import Candidate
 from trunkline.planning.needs import DeclaredNeeds
 from trunkline.views.health import HALF_OPEN, OPEN, Cooldown
@@ -136,6 +137,7 @@ def list_warnings(
     route: route_pb2.Route,
     providers: Sequence[provider_pb2.Provider],
     types: ProviderTypes,
+    price: Price,
 ) -> list[str]:
     """Return what is to be minded about a route (K22, decision 15).
 
@@ -144,6 +146,7 @@ def list_warnings(
         route: what they come from.
         providers: of the models, as far as they are there.
         types: of providers.
+        price: of a model.
     """
     warnings = []
     usable = [each for each in candidates if each.skip_reason in _DESPITE_COOLING]
@@ -169,7 +172,12 @@ def list_warnings(
                     " inference service measures: they are shown as they stand."
                 )
             case chain_pb2.BALANCE_PRICE:
-                warnings.append("No price is known yet: equals stand as they were named.")
+                ranks = Counter(each.rank for each in route.candidates)
+                warnings += (
+                    f"The price of {each.model} is not known: it stands after its equals."
+                    for each in route.candidates
+                    if ranks[each.rank] > 1 and price(each.model) is None
+                )
             case _:
                 pass
     return warnings

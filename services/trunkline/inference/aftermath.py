@@ -113,10 +113,10 @@ class Aftermath:
             told.retry_after.CopyFrom(duration(pause_s))
         if not died.is_ours:
             self.report(attempt, died.failure, will_retry=is_again)
-        record = attempt.record(result_pb2.ATTEMPT_OUTCOME_FAILED)
+        record = attempt.record(
+            result_pb2.ATTEMPT_OUTCOME_FAILED, None if attempt.said else usage_of_failed(failure)
+        )
         record.failure.CopyFrom(failure)
-        if not attempt.said:
-            record.usage.CopyFrom(usage_of_failed(failure))
         self._run.end_attempt(attempt, record, told)
 
     def nothing_left(self, obstacle: TrunklineError | None) -> TrunklineError:

@@ -39,6 +39,7 @@ from trunkline.kernel.database import Database, DatabaseSettings, choose_databas
 from trunkline.kernel.server import Registration
 from trunkline.kernel.service import Surroundings, WatchedView
 from trunkline.kernel.settings import SettingsError, Source
+from trunkline.planning.prices import PriceBook
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 from trunkline.views.health import HealthView
@@ -82,6 +83,7 @@ class InferenceService:
         keys = Keys(credential_channel, self._credentials, clock)
         self._health = HealthView(surroundings.channel("health"), clock)
         self._outcomes = Outcomes(surroundings.channel("health"), clock, self._health)
+        prices = PriceBook(self._catalog)
         means = Means(
             settings=settings,
             adapters=adapters,
@@ -91,6 +93,7 @@ class InferenceService:
             outcomes=self._outcomes,
             budget=RetryBudget(settings.retry_budget),
             latencies=Latencies(clock),
+            prices=prices,
             clock=clock,
         )
         runner = Runner(means, self._catalog, self._credentials)
@@ -111,9 +114,10 @@ class InferenceService:
             settings,
             clock,
             surroundings.may_run,
+            prices,
         )
         self._bookkeeping = Bookkeeping(
-            self._ledger, self._store, self._durable.openings.open, clock
+            self._ledger, self._store, self._durable.openings.open, clock, prices
         )
         self._durable.ownership.on_ended = lambda run: self._bookkeeping.note_end(
             run.id, run.terms, run.rows.values()

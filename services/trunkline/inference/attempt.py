@@ -6,12 +6,14 @@ import msgspec
 
 from trunkline.inference.continuation import Continuation, estimate_tokens
 from trunkline.inference.drafts import Drafts
+from trunkline.inference.pricing import price_attempt
 from trunkline.inference.seam import Seam
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.inference.waits import Waits
 from trunkline.kernel.call import Caller
 from trunkline.kernel.clock import Clock, write_duration, write_time
 from trunkline.planning.candidates import Candidate
+from trunkline.planning.prices import PriceList
 
 
 class Attempt(msgspec.Struct):
@@ -26,6 +28,7 @@ class Attempt(msgspec.Struct):
         continuation: how it carries on what others began.
         trial_id: the trial of a cooling route that it is; empty: none.
         is_hedge: it runs beside a slow one.
+        prices: of its model; empty: none is known.
         began: monotonic seconds.
         began_ns: the same by the wall.
         first_token: monotonic seconds of the first content; None: none has come.
@@ -45,6 +48,7 @@ class Attempt(msgspec.Struct):
     drafts: Drafts
     trial_id: str = ""
     is_hedge: bool = False
+    prices: PriceList = ()
     began: float = 0.0
     began_ns: int = 0
     first_token: float | None = None
@@ -64,10 +68,19 @@ class Attempt(msgspec.Struct):
         self.began = self.clock.monotonic()
         self.began_ns = self.clock.time_ns()
 
-    def record(self, outcome: result_pb2.AttemptOutcome.ValueType) -> result_pb2.Attempt:
-        """Return the attempt, ending now, as answers and errors tell it.
+    def record(
+        self,
+        outcome: result_pb2.AttemptOutcome.ValueType,
+        usage: result_pb2.Usage | None = None,
+        told_nanodollars: int | None = None,
+    ) -> result_pb2.Attempt:
+        """Return the attempt, ending now, as answers and errors tell it, with what it cost.
 
-        Its usage is estimated by what it said; of one that said nothing it is unknown.
+        Args:
+            outcome: how it ended.
+            usage: what it took; None: it is estimated by what it said, and of one that said
+                nothing it is unknown.
+            told_nanodollars: what its provider says that it cost; None: it says nothing.
         """
         record = result_pb2.Attempt(
             number=self.number,
@@ -81,11 +94,14 @@ class Attempt(msgspec.Struct):
         write_duration(record.duration, self.clock.monotonic() - self.began)
         if self.first_token is not None:
             write_duration(record.time_to_first_token, self.first_token - self.began)
-        usage = record.usage
-        usage.output_tokens = estimate_tokens(self.said)
-        usage.source = (
-            result_pb2.USAGE_SOURCE_ESTIMATED if self.said else result_pb2.USAGE_SOURCE_UNKNOWN
-        )
+        if usage is not None:
+            record.usage.CopyFrom(usage)
+        elif self.said:
+            record.usage.output_tokens = estimate_tokens(self.said)
+            record.usage.source = result_pb2.USAGE_SOURCE_ESTIMATED
+        else:
+            record.usage.source = result_pb2.USAGE_SOURCE_UNKNOWN
+        price_attempt(record, self.prices, told_nanodollars)
         return record
 
     def show(self, failure: failure_pb2.AttemptFailure) -> failure_pb2.AttemptFailure:

@@ -23,6 +23,7 @@ from trunkline.kernel.database import StoreUnavailable
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.identifiers import new_id
 from trunkline.kernel.log import get_logger
+from trunkline.planning.prices import PriceBook
 
 log = get_logger("trunkline.ledger")
 
@@ -50,13 +51,22 @@ class Bookkeeping:
         open_run: returns what opens a run; raises Unavailable when that cannot be told now,
             and anything else when nothing ever will.
         clock: the time.
+        prices: what models cost.
     """
 
-    def __init__(self, ledger: Ledger, store: RunStore, open_run: OpenRun, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: RunStore,
+        open_run: OpenRun,
+        clock: Clock,
+        prices: PriceBook,
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._open_run = open_run
         self._clock = clock
+        self._prices = prices
         self._holder = new_id("holder")
         self._ended: dict[str, list[usage_pb2.LedgerEntry]] = {}
         self._something = asyncio.Event()
@@ -102,7 +112,7 @@ class Bookkeeping:
             if 0 <= now_ns - record.ended_ns < PATIENCE_NS:
                 break  # those that follow ended later
             try:
-                entries += await _read(self._store, record, await self._open_run(record))
+                entries += await self._read(record, await self._open_run(record))
             except JournalUnavailable:
                 raise
             except Unavailable:
@@ -140,34 +150,32 @@ class Bookkeeping:
             except (StoreUnavailable, JournalUnavailable):
                 continue
 
+    async def _read(self, record: RunRecord, seal: RunSeal) -> list[usage_pb2.LedgerEntry]:
+        """Return the attempts of a run as its journal tells them.
 
-async def _read(store: RunStore, record: RunRecord, seal: RunSeal) -> list[usage_pb2.LedgerEntry]:
-    """Return the attempts of a run as its journal tells them.
+        Raises:
+            JournalUnavailable: the store does not answer.
+            SealBroken: what lies there is not what was written; also as any other error.
+        """
+        terms = read_terms(
+            seal.open(TERMS, 0, 0, 0, record.terms),
+            record.owner,
+            record.target,
+            record.grace_s,
+            record.retention_s,
+            continues=record.continues,
+        )
+        recalled = await recall(Archive(self._store, record.run_id, seal))
+        rows = (
+            row if row.outcome else self._close(row, recalled.said.get(number, 0), record)
+            for number, row in sorted(recalled.rows.items())
+        )
+        return describe(record.run_id, terms, rows)
 
-    Raises:
-        JournalUnavailable: the store does not answer.
-        SealBroken: what lies there is not what was written; also as any other error.
-    """
-    terms = read_terms(
-        seal.open(TERMS, 0, 0, 0, record.terms),
-        record.owner,
-        record.target,
-        record.grace_s,
-        record.retention_s,
-        continues=record.continues,
-    )
-    recalled = await recall(Archive(store, record.run_id, seal))
-    rows = (
-        row if row.outcome else _close(row, recalled.said.get(number, 0), record)
-        for number, row in sorted(recalled.rows.items())
-    )
-    return describe(record.run_id, terms, rows)
-
-
-def _close(row: result_pb2.Attempt, said: int, record: RunRecord) -> result_pb2.Attempt:
-    """Return a row that its process left open, closed as its run ended."""
-    closed = close(row, said, record.ended_ns)
-    if record.state == run_pb2.RUN_STATE_CANCELLED:
-        closed.outcome = result_pb2.ATTEMPT_OUTCOME_CANCELLED
-        closed.ClearField("failure")
-    return closed
+    def _close(self, row: result_pb2.Attempt, said: int, record: RunRecord) -> result_pb2.Attempt:
+        """Return a row that its process left open, closed as its run ended."""
+        closed = close(row, said, record.ended_ns, self._prices)
+        if record.state == run_pb2.RUN_STATE_CANCELLED:
+            closed.outcome = result_pb2.ATTEMPT_OUTCOME_CANCELLED
+            closed.ClearField("failure")
+        return closed

@@ -35,6 +35,7 @@ from trunkline.inference.v1 import message_pb2, run_pb2
 from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.log import get_logger
+from trunkline.planning.prices import PriceBook
 
 log = get_logger("trunkline.run")
 
@@ -52,6 +53,7 @@ class DurableRuns:
         settings: leases.
         clock: the time.
         may_run: tells whether a principal still has a valid token.
+        prices: what models cost.
 
     Attributes:
         openings: open what lies in the store.
@@ -66,6 +68,7 @@ class DurableRuns:
         settings: InferenceSettings,
         clock: Clock,
         may_run: Callable[[str], bool],
+        prices: PriceBook,
     ) -> None:
         self._runs = runs
         self._store = store
@@ -86,6 +89,7 @@ class DurableRuns:
             settings.run_lease_s,
             clock,
             may_run,
+            prices,
         )
         self._beginnings = Beginnings(
             runs, store, self.openings, self.ownership, self._background, self._lease_s

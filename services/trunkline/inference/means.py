@@ -14,6 +14,7 @@ from trunkline.inference.retry_budget import RetryBudget
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.transport import Transport
 from trunkline.kernel.clock import Clock
+from trunkline.planning.prices import PriceBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Means:
         outcomes: is told how attempts went.
         budget: for requests beyond the first ones.
         latencies: how soon models spoke.
+        prices: what models cost.
         clock: the time.
     """
 
@@ -40,4 +42,5 @@ class Means:
     outcomes: Outcomes
     budget: RetryBudget
     latencies: Latencies
+    prices: PriceBook
     clock: Clock

@@ -34,6 +34,7 @@ from trunkline.kernel.clock import Clock
 from trunkline.kernel.errors import Unavailable
 from trunkline.kernel.identifiers import new_id
 from trunkline.kernel.log import get_logger
+from trunkline.planning.prices import PriceBook
 
 log = get_logger("trunkline.run")
 
@@ -60,6 +61,7 @@ class Ownership:
         lease_s: how long a process that says nothing is taken for alive.
         clock: the time.
         may_run: tells whether a principal still has a valid token.
+        prices: what models cost.
 
     Attributes:
         process_id: by which this process is known in the store.
@@ -79,6 +81,7 @@ class Ownership:
         lease_s: float,
         clock: Clock,
         may_run: Callable[[str], bool],
+        prices: PriceBook,
     ) -> None:
         self._runs = runs
         self._store = store
@@ -89,6 +92,7 @@ class Ownership:
         self._lease_s = lease_s
         self._clock = clock
         self._may_run = may_run
+        self._prices = prices
         self._writer = Writer(store, self._note_answer)
         self._lines: dict[str, Line] = {}
         self._claims = asyncio.Semaphore(CLAIMS_AT_ONCE)
@@ -258,7 +262,7 @@ class Ownership:
         run.is_owned = True
         self.own(run, record.epoch)
         self._readers.note(run)
-        run.supersede(recalled)
+        run.supersede(recalled, self._prices)
         run.take_up(recalled.spent_s(run.created_ns, self._clock.time_ns()))
         log.info("run_taken_over", run_id=run.id, epoch=record.epoch, takeovers=record.takeovers)
         if not self._may_run(run.terms.owner.principal):

@@ -18,7 +18,7 @@ from trunkline.kernel.errors import (
     PermissionDenied,
     TrunklineError,
 )
-from trunkline.planning.balance import Latency, arrange
+from trunkline.planning.balance import Latency, Price, arrange
 from trunkline.planning.candidates import Candidate, expand, find_route
 from trunkline.planning.preflight import known_window
 from trunkline.views.catalog import CatalogView
@@ -143,6 +143,7 @@ def draw_up(
     credentials: CredentialView,
     draw: Callable[[], float],
     latency: Latency,
+    price: Price,
 ) -> Plan:
     """Return the plan of a request, from what catalog and credentials say, asking nobody.
 
@@ -150,7 +151,7 @@ def draw_up(
         request: the question.
         caller: who asks.
         catalog, credentials: what there is.
-        draw, latency: see `arrange`.
+        draw, latency, price: see `arrange`.
 
     Raises:
         NotFound: MODEL_NOT_FOUND, TARGET_NOT_FOUND.
@@ -164,7 +165,7 @@ def draw_up(
     needs = ChatNeeds(request)
     candidates: list[Candidate] = []
     skipped: list[failure_pb2.SkippedCandidate] = []
-    for name in arrange(route.candidates, route.balance, draw, latency):
+    for name in arrange(route.candidates, route.balance, draw, latency, price):
         for entry in expand(name, needs, caller, catalog, credentials):
             if isinstance(entry, Candidate):
                 candidates.append(entry)

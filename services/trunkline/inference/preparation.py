@@ -80,6 +80,7 @@ class Preparation:
             drafts=Drafts(run.progress.call_ids),
             trial_id=choice.trial_id,
             is_hedge=choice.is_hedge,
+            prices=self._means.prices.of(candidate.name),
         )
         adapter = self._means.adapters[candidate.provider.endpoint.format]
         asking = Asking(attempt, adapter, target, self._means.transport, streams=streams)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.fold import Fold
+from trunkline.inference.pricing import sum_cost
 from trunkline.inference.trail import sum_usage
 from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
 
@@ -80,6 +81,7 @@ class Progress:
         return result_pb2.Completed(
             finish_reason=finish_reason,
             usage=sum_usage(self.attempts),
+            cost=sum_cost(self.attempts),
             model=model,
             attempts=self.attempts,
             losses=self.losses,

@@ -157,9 +157,9 @@ class Pursuit:
     def _complete(self, attempt: Attempt, ending: Ending) -> result_pb2.Completed:
         """Return the end of a run whose answer is whole."""
         run = self._run
-        record = attempt.record(result_pb2.ATTEMPT_OUTCOME_COMPLETED)
-        if ending.usage is not None:
-            record.usage.CopyFrom(ending.usage)
+        record = attempt.record(
+            result_pb2.ATTEMPT_OUTCOME_COMPLETED, ending.usage, ending.nanodollars
+        )
         self._aftermath.report(attempt, None)
         if attempt.first_token is not None:
             spoke_after_s = attempt.first_token - attempt.began

@@ -10,6 +10,7 @@ from trunkline.inference.plan import draw_up
 from trunkline.inference.pursuit import Pursuit
 from trunkline.inference.run import Run
 from trunkline.inference.v1 import result_pb2
+from trunkline.planning.prices import compare_by
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
 
@@ -76,8 +77,13 @@ class Runner:
             self._credentials,
             random.random,
             self._means.latencies.of,
+            self._compare_by_price,
         )
         return await Pursuit(run, plan, self._means).answer()
+
+    def _compare_by_price(self, name: str) -> int | None:
+        """Return one figure of what a model costs now; None: it is unknown."""
+        return compare_by(self._means.prices.of(name), self._means.clock.time_ns())
 
     def _last_turn(self, run: Run) -> result_pb2.Completed:
         """Return the end of a loop whose client sends no more results."""

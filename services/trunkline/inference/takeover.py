@@ -9,9 +9,11 @@ from trunkline.inference.continuation import estimate_tokens
 from trunkline.inference.conversation import Conversation
 from trunkline.inference.journal.archive import Archive
 from trunkline.inference.journal.records import Kind
+from trunkline.inference.pricing import price_attempt
 from trunkline.inference.progress import Progress
 from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import chat_pb2, event_pb2, failure_pb2, message_pb2, result_pb2
+from trunkline.planning.prices import PriceBook
 
 SUPERSEDED = failure_pb2.AttemptFailure(
     kind=failure_pb2.ERROR_KIND_SUPERSEDED,
@@ -124,13 +126,16 @@ def _recall_turn(
             pass
 
 
-def close(row: result_pb2.Attempt, said: int, ended_ns: int) -> result_pb2.Attempt:
+def close(
+    row: result_pb2.Attempt, said: int, ended_ns: int, prices: PriceBook
+) -> result_pb2.Attempt:
     """Return a row that was left open, closed as superseded.
 
     Args:
         row: as its process wrote it.
         said: characters that it gave to readers.
         ended_ns: now, nanoseconds since 1970.
+        prices: what models cost.
     """
     closed = result_pb2.Attempt()
     closed.CopyFrom(row)
@@ -143,4 +148,5 @@ def close(row: result_pb2.Attempt, said: int, ended_ns: int) -> result_pb2.Attem
             output_tokens=estimate_tokens(said), source=result_pb2.USAGE_SOURCE_ESTIMATED
         )
     )
+    price_attempt(closed, prices.of(closed.model))
     return closed

@@ -19,6 +19,7 @@ from trunkline.inference.v1 import (
     result_pb2,
 )
 from trunkline.kernel.clock import Clock
+from trunkline.planning.prices import PriceBook
 
 
 class Telling:
@@ -144,7 +145,7 @@ class Telling:
             told = event_pb2.ToolResultAccepted(call_id=result.call_id)
             self.note(event_pb2.ChatEvent(tool_result_accepted=told))
 
-    def supersede(self, recalled: Recalled) -> None:
+    def supersede(self, recalled: Recalled, prices: PriceBook) -> None:
         """Go on from what a dead process left: its calls are aborted, its attempts closed."""
         self.progress, self.rows = recalled.progress, recalled.rows
         self.conversation = recalled.conversation
@@ -154,7 +155,7 @@ class Telling:
             self.append(event_pb2.ChatEvent(tool_call_aborted=aborted))
         for number, row in sorted(self.rows.items()):
             if row.outcome == result_pb2.ATTEMPT_OUTCOME_UNSPECIFIED:
-                closed = close(row, recalled.said.get(number, 0), self._clock.time_ns())
+                closed = close(row, recalled.said.get(number, 0), self._clock.time_ns(), prices)
                 self._store_row(closed)
                 failed = event_pb2.AttemptFailed(failure=closed.failure, will_retry=True)
                 self.note(event_pb2.ChatEvent(attempt=number, attempt_failed=failed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
@@ -9,6 +10,8 @@ from trunkline.catalog.v1 import chain_pb2
 
 # Seconds to the first token of late; None: it was not asked of late.
 Latency = Callable[[str], "float | None"]
+# One figure of a price, to compare by; None: it is unknown.
+Price = Callable[[str], "int | None"]
 
 
 def arrange(
@@ -16,16 +19,16 @@ def arrange(
     balance: chain_pb2.Balance.ValueType,
     draw: Callable[[], float],
     latency: Latency,
+    price: Price,
 ) -> list[str]:
     """Return models in the order in which they are asked.
-
-    A price is known of none yet: by price they stand as they are.
 
     Args:
         candidates: with their ranks filled in.
         balance: how to choose among those of one rank.
         draw: gives numbers from 0 to below 1, at random.
         latency: of a model; one that was not asked of late is tried, so that it is known.
+        price: of a model; one whose price is unknown comes after the others.
     """
     candidates = list(candidates)
     if len(candidates) == 1:
@@ -42,7 +45,14 @@ def arrange(
                     group.sort(key=lambda each: draw() ** (1 / (each.weight or 1)), reverse=True)
                 case chain_pb2.BALANCE_LATENCY:
                     group.sort(key=lambda each: latency(each.model) or 0.0)
+                case chain_pb2.BALANCE_PRICE:
+                    group.sort(key=lambda each: _by_price(price(each.model)))
                 case _:
                     pass
         arranged += (each.model for each in group)
     return arranged
+
+
+def _by_price(figure: int | None) -> float:
+    """Return what sorts models by price: what is unknown is not cheap."""
+    return math.inf if figure is None else figure

@@ -132,7 +132,7 @@ def _warnings(
         )
         for name in names
     ]
-    return list_warnings(candidates, _route(*names), providers, TYPES)
+    return list_warnings(candidates, _route(*names), providers, TYPES, lambda _: None)
 
 
 def _provider(name: str, kind: str, address: str = "") -> provider_pb2.Provider:
@@ -171,3 +171,23 @@ def test_what_cools_still_counts_and_what_cannot_be_asked_does_not() -> None:
     assert _warnings(*providers, skips={**keyless, "a/m": failure_pb2.SKIP_REASON_NO_TOOLS}) == [
         "Nobody can be asked."
     ]
+
+
+def test_equals_without_a_price_are_named() -> None:
+    """Where equals go by price, and only there."""
+    route = route_pb2.Route(
+        balance=chain_pb2.BALANCE_PRICE,
+        candidates=[
+            chain_pb2.Candidate(model="a/x"),
+            chain_pb2.Candidate(model="b/y"),
+            chain_pb2.Candidate(model="c/z", rank=1),
+        ],
+    )
+    providers = [_provider("a", "openai"), _provider("b", "anthropic"), _provider("c", "groq")]
+    candidates = [route_pb2.ExplainedCandidate(model=each.model) for each in route.candidates]
+    prices = {"a/x": 5}
+    assert list_warnings(candidates, route, providers, TYPES, prices.get) == [
+        "The price of b/y is not known: it stands after its equals."
+    ]
+    route.balance = chain_pb2.BALANCE_WEIGHT
+    assert not list_warnings(candidates, route, providers, TYPES, prices.get)

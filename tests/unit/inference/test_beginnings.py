@@ -11,6 +11,7 @@ import pytest
 
 from support.chats import ask
 from support.houses import OneKey
+from support.models import no_prices
 from support.waiting import eventually
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.following import follow
@@ -64,7 +65,7 @@ class House:
         self.runs = Runs(settings, CLOCK, self._carry, lambda _: None)
         self.may_answer = asyncio.Event()
         self.durable = DurableRuns(
-            self.runs, store, cast("Any", OneKey()), settings, CLOCK, lambda _: True
+            self.runs, store, cast("Any", OneKey()), settings, CLOCK, lambda _: True, no_prices()
         )
 
     async def begin(self, grace_s: float = 15.0) -> tuple[Run, bool]:

@@ -20,6 +20,8 @@ from support.attempts import (
     places,
     terms,
 )
+from support.hands import Hands
+from support.models import no_prices
 from support.service_calls import eventually, running, settled
 from trunkline.inference import bookkeeping
 from trunkline.inference.bookkeeping import MAX_READ, PATIENCE_NS, Bookkeeping
@@ -38,25 +40,6 @@ from trunkline.options.v1 import options_pb2
 KEY = bytes(range(32))
 LATER_NS = NOW_NS + 10 * PATIENCE_NS
 SUCCEEDED = run_pb2.RUN_STATE_SUCCEEDED
-
-
-class Hands:
-    """A clock that stands.
-
-    Args:
-        now_ns: nanoseconds since 1970.
-    """
-
-    def __init__(self, now_ns: int) -> None:
-        self.now_ns = now_ns
-
-    def time_ns(self) -> int:
-        """Return nanoseconds since 1970."""
-        return self.now_ns
-
-    def monotonic(self) -> float:
-        """Return seconds from an unknown start."""
-        return self.now_ns / 1e9
 
 
 class House:
@@ -78,7 +61,7 @@ class House:
         self.journal_clock = journal_clock
         self.ledger = ledger
         self.clock = Hands(LATER_NS)
-        self.books = Bookkeeping(ledger, store, self.open_run, self.clock)
+        self.books = Bookkeeping(ledger, store, self.open_run, self.clock, no_prices())
         self.opened: list[str] = []
         self.missing: set[str] = set()
         self.lost: set[str] = set()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.inference.adapters.openai.usage import read_usage
+from trunkline.inference.adapters.openai.usage import read_cost, read_usage
 from trunkline.inference.v1 import result_pb2
 
 
@@ -101,3 +101,45 @@ def test_any_numbers_can_be_read(said: dict[str, Any]) -> None:
     """No number makes the reading fail, and reasoning is a part of the output."""
     usage = read_usage(said)
     assert usage.reasoning_tokens <= usage.output_tokens
+
+
+@pytest.mark.parametrize(
+    ("said", "nanodollars"),
+    [
+        ({}, None),
+        # OpenRouter counts in dollars; with a key of the caller's own there it says its fee.
+        ({"cost": 0.00014}, 140_000),
+        ({"cost": 0, "is_byok": False}, 0),
+        (
+            {
+                "cost": 0.000007,
+                "is_byok": True,
+                "cost_details": {"upstream_inference_cost": 0.00014},
+            },
+            147_000,
+        ),
+        ({"cost": 0.000007, "is_byok": True, "cost_details": None}, None),
+        # xAI counts in ticks, Perplexity with the fee of the request.
+        ({"cost_in_usd_ticks": 37_756_000}, 3_775_600),
+        ({"cost": {"input_tokens_cost": 0.1, "total_cost": 0.005018}}, 5_018_000),
+        # Nonsense.
+        ({"cost": None}, None),
+        ({"cost": "0.1"}, None),
+        ({"cost": True}, None),
+        ({"cost": -0.1}, None),
+        ({"cost": 1e300}, None),
+        ({"cost": {}}, None),
+        ({"cost_in_usd_ticks": -1, "cost": 1}, 10**9),
+    ],
+)
+def test_a_cost_that_is_told_is_read(said: dict[str, Any], nanodollars: int | None) -> None:
+    """In nano-dollars, whatever the service counts in."""
+    assert read_cost(said) == nanodollars
+
+
+@given(NUMBERS, NUMBERS)
+def test_any_cost_can_be_read(cost: Any, upstream: Any) -> None:
+    """No number makes the reading fail."""
+    said = {"cost": cost, "is_byok": True, "cost_details": {"upstream_inference_cost": upstream}}
+    told = read_cost(said)
+    assert told is None or told >= 0

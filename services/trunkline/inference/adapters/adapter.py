@@ -96,6 +96,7 @@ class Ending(msgspec.Struct, frozen=True):
         stop_sequence: the one that was met, where the provider tells; else empty.
         usage: None when the provider reported none.
         losses: what of the answer could not be carried, such as a passed-over frame.
+        nanodollars: what the provider says that the answer cost; None: it says nothing.
     """
 
     finish_reason: result_pb2.FinishReason.ValueType
@@ -103,6 +104,7 @@ class Ending(msgspec.Struct, frozen=True):
     stop_sequence: str = ""
     usage: result_pb2.Usage | None = None
     losses: tuple[result_pb2.Loss, ...] = ()
+    nanodollars: int | None = None
 
 
 class Decoder(Protocol):

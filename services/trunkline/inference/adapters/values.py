@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -13,6 +14,8 @@ MAX_COUNT: Final = 2**32 - 1
 """The largest number of tokens that a usage holds."""
 
 _MAX_TOKENS: Final = 2**53
+# Beyond it nothing is believed, in whatever unit.
+_MAX_AMOUNT: Final = 10**15
 
 
 def load(body: bytes) -> Any:
@@ -68,6 +71,14 @@ def tokens_at(entry: Json, paths: Iterable[str]) -> int | None:
         if type(value) in (int, float) and 0 < value < _MAX_TOKENS:
             return int(value)
     return None
+
+
+def amount_at(entry: Json, path: str) -> Decimal | None:
+    """Return an amount of money, at least 0, as it is written; None when there is none."""
+    value = value_at(entry, path)
+    if type(value) not in (int, float) or not 0 <= value < _MAX_AMOUNT:
+        return None
+    return Decimal(str(value))
 
 
 def flag_at(entry: Json, paths: Iterable[str]) -> bool | None:

@@ -14,6 +14,8 @@ import msgspec
 from trunkline.inference.adapters.adapter import Ending, Target
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.openai.chunks import CallDelta, Delta, Function
+from trunkline.inference.adapters.openai.usage import read_cost, read_usage
+from trunkline.inference.adapters.values import Json
 from trunkline.inference.arguments import is_object
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.transcript import (
@@ -150,8 +152,8 @@ class Answer:
         if _REASONS.get(raw) == _TOOL_CALLS and not self._calls:
             raise broken(self._target, "ended with tool calls and has none")
 
-    def ending(self, usage: result_pb2.Usage | None, losses: tuple[result_pb2.Loss, ...]) -> Ending:
-        """Say how the answer ended."""
+    def ending(self, used: Json | None, losses: tuple[result_pb2.Loss, ...]) -> Ending:
+        """Say how the answer ended, and what it took by the usage as it came."""
         reason = _REASONS.get(self.raw, result_pb2.FINISH_REASON_UNSPECIFIED)
         if self._calls and (reason == _STOP or not self.raw):
             # Ollama and others say `stop` whatever was said; xAI says "".
@@ -159,7 +161,13 @@ class Answer:
         elif self._refused and reason == _STOP:
             # OpenAI ends a refusal of the model like any answer.
             reason = _CONTENT_FILTER
-        return Ending(finish_reason=reason, raw=self.raw, usage=usage, losses=losses)
+        return Ending(
+            finish_reason=reason,
+            raw=self.raw,
+            usage=read_usage(used) if used is not None else None,
+            losses=losses,
+            nanodollars=read_cost(used) if used is not None else None,
+        )
 
     def _begin(self, kind: str, drafts: Drafts) -> None:
         """Begin a block, upon which the call before it may turn out to be whole.

@@ -17,7 +17,6 @@ from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.openai.answer import Answer
 from trunkline.inference.adapters.openai.chunks import Chunk, decode, is_plain
 from trunkline.inference.adapters.openai.errors import in_stream
-from trunkline.inference.adapters.openai.usage import read_usage
 from trunkline.inference.adapters.openai.words import read_words
 from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import Json
@@ -110,8 +109,7 @@ class StreamDecoder:
         """Say how the answer ended; see `Decoder.end`."""
         if not self.finished:
             raise self._head.unfinished(self._target, read_words, in_stream)
-        usage = read_usage(self._usage) if self._usage is not None else None
-        return self._answer.ending(usage, self._gaps.losses)
+        return self._answer.ending(self._usage, self._gaps.losses)
 
     def _finish(self, reason: str, frame: bytes, drafts: Drafts) -> None:
         """Take in the finish reason."""
@@ -176,8 +174,8 @@ class WholeDecoder(DocumentDecoder):
             raise in_stream(self._target, Words(codes=(reason,)), body)
         self._answer.add(choice.message, drafts)
         self._answer.finish(reason, drafts)
-        usage = chunk.usage or choice.usage or _groq_usage(chunk)
-        return self._answer.ending(read_usage(usage) if usage else None, ())
+        used = chunk.usage or choice.usage or _groq_usage(chunk)
+        return self._answer.ending(used or None, ())
 
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:

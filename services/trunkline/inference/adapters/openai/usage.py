@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from trunkline.inference.adapters.values import MAX_COUNT, Json, count, object_at
+from decimal import Decimal
+from typing import Final
+
+from trunkline.inference.adapters.values import (
+    MAX_COUNT,
+    Json,
+    amount_at,
+    count,
+    flag_at,
+    object_at,
+)
 from trunkline.inference.v1 import result_pb2
+
+# Where services write what an answer cost, and how many nano-dollars one of it is. OpenRouter
+# counts in credits, each a dollar; xAI in ticks, ten thousand million to the dollar.
+# Source: https://openrouter.ai/docs/use-cases/usage-accounting,
+# https://docs.x.ai/developers/cost-tracking, https://docs.perplexity.ai/api-reference
+_COSTS: Final = (
+    ("cost_in_usd_ticks", Decimal("0.1")),
+    ("cost.total_cost", Decimal(10**9)),
+    ("cost", Decimal(10**9)),
+)
+# What OpenRouter's own upstream takes where the caller's key there is used: beside its fee.
+_BESIDE: Final = ("cost_details.upstream_inference_cost", Decimal(10**9))
 
 
 def read_usage(raw: Json) -> result_pb2.Usage:
@@ -42,3 +64,24 @@ def read_usage(raw: Json) -> result_pb2.Usage:
         reasoning_tokens=min(reasoning, output),
         source=result_pb2.USAGE_SOURCE_REPORTED,
     )
+
+
+def read_cost(raw: Json) -> int | None:
+    """Return what a service says that an answer cost, in nano-dollars; None: it says nothing.
+
+    Args:
+        raw: the usage object as it came; what is no amount says nothing.
+    """
+    for path, nanodollars in _COSTS:
+        told = amount_at(raw, path)
+        if told is None:
+            continue
+        cost = told * nanodollars
+        if flag_at(raw, ("is_byok",)):
+            path, nanodollars = _BESIDE
+            upstream = amount_at(raw, path)
+            if upstream is None:
+                return None  # the fee alone is not the cost
+            cost += upstream * nanodollars
+        return round(cost)
+    return None
