@@ -89,7 +89,12 @@ class FakeUsage(usage_pb2_grpc.UsageServiceServicer):
 
     def __init__(self) -> None:
         self.entries: list[usage_pb2.LedgerEntry] = []
+        self.sums: list[usage_pb2.UsageSum] = []
         self.most = 1000
+
+    def QueryUsage(self, request: Any, context: Any) -> usage_pb2.QueryUsageResponse:
+        """Give all sums, whatever is asked."""
+        return usage_pb2.QueryUsageResponse(sums=self.sums)
 
     def ListAttempts(self, request: Any, context: Any) -> usage_pb2.ListAttemptsResponse:
         """Give those that follow the ones before the page."""

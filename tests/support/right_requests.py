@@ -239,6 +239,11 @@ def _of_inference(around: Surroundings) -> Iterator[Message]:
         )
     yield run_pb2.ListRunsRequest(page_size=1, start_time=_YESTERDAY)
     yield usage_pb2.ListAttemptsRequest(page_size=1, filter=_filter(around))
+    yield usage_pb2.QueryUsageRequest(
+        filter=_filter(around),
+        group_by=[usage_pb2.USAGE_DIMENSION_MODEL, usage_pb2.USAGE_DIMENSION_ON_BEHALF_OF],
+        interval=Duration(seconds=86_400),
+    )
     for provider in around.asked:
         for chat in _chats(provider):
             yield chat

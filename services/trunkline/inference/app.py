@@ -30,6 +30,7 @@ from trunkline.inference.servicer import InferenceServicer
 from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.transport import Transport, parse_proxy
 from trunkline.inference.usage_servicer import UsageServicer
+from trunkline.inference.usage_sums import UsageSums
 from trunkline.inference.v1 import (
     inference_service_pb2_grpc,
     provider_pb2_grpc,
@@ -105,6 +106,7 @@ class InferenceService:
             is_exclusive=False,
         )
         self._ledger = Ledger(self._database)
+        self._sums = UsageSums(self._database, clock)
         self.runs = Runs(settings, clock, runner.carry, self._ledger.add)
         self._store = choose_store(settings.journal_url, surroundings.process.data_dir, clock)
         self._durable = DurableRuns(
@@ -161,7 +163,10 @@ class InferenceService:
         """Return the servicers."""
         return [
             (self._servicer, inference_service_pb2_grpc.add_InferenceServiceServicer_to_server),
-            (UsageServicer(self._ledger), usage_pb2_grpc.add_UsageServiceServicer_to_server),
+            (
+                UsageServicer(self._ledger, self._sums),
+                usage_pb2_grpc.add_UsageServiceServicer_to_server,
+            ),
             (self._provider_servicer, provider_pb2_grpc.add_ProviderServiceServicer_to_server),
         ]
 

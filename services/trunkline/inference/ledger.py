@@ -16,16 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.inference.ledger_store import (
-    LATEST_NS,
-    EntryKey,
-    EntryQuery,
-    page_entries,
-    put_entries,
-)
-from trunkline.inference.terms import Terms, own
+from trunkline.inference.ledger_filter import LATEST_NS, read_filter
+from trunkline.inference.ledger_store import EntryKey, EntryQuery, page_entries, put_entries
+from trunkline.inference.terms import Terms
 from trunkline.inference.v1 import failure_pb2, result_pb2, usage_pb2
-from trunkline.kernel.bounds import read_time
 from trunkline.kernel.call import Caller
 from trunkline.kernel.database import STORE_FAILURES, Database, StoreUnavailable
 from trunkline.kernel.log import get_logger
@@ -167,9 +161,11 @@ class Ledger:
             StoreUnavailable: the database does not answer.
         """
         size = request.page_size or DEFAULT_PAGE_SIZE
-        query = _narrow(request, caller, size + 1)
-        if query is None:
+        after = _read_token(request.page_token)
+        entries = read_filter(request.filter, request.on_behalf_of, caller)
+        if entries is None:
             return usage_pb2.ListAttemptsResponse()
+        query = EntryQuery(entries, after, size + 1)
         async with self._database.read() as session:
             found = await page_entries(session, query)
         page, more = cut_page(found, size)
@@ -254,44 +250,6 @@ def _refuse(pledges: Iterable[_Pledge], error: StoreUnavailable) -> None:
     for pledge in pledges:
         if not pledge.stored.done():
             pledge.stored.set_exception(error)
-
-
-def _narrow(
-    request: usage_pb2.ListAttemptsRequest, caller: Caller, limit: int
-) -> EntryQuery | None:
-    """Return what is asked for, as far as the caller may see it; None: that is nothing.
-
-    A DEVELOPER sees its own rows, and an ADMIN all; who names a user that one's.
-
-    Raises:
-        InvalidArgument: INVALID_REQUEST naming what is wrong.
-        PermissionDenied: OUT_OF_SCOPE.
-    """
-    wanted = request.filter
-    owner = own(caller, request.on_behalf_of)
-    principal = wanted.principal
-    if request.on_behalf_of or not caller.is_admin:
-        if principal not in ("", owner.principal):
-            return None
-        principal = owner.principal
-    start_ns, end_ns = 0, LATEST_NS
-    if wanted.HasField("start_time"):
-        start_ns = min(read_time(wanted.start_time, "filter.start_time"), LATEST_NS)
-    if wanted.HasField("end_time"):
-        end_ns = max(0, read_time(wanted.end_time, "filter.end_time"))
-    return EntryQuery(
-        principal=principal,
-        on_behalf_of=owner.on_behalf_of or None,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        provider=wanted.provider,
-        model=wanted.model,
-        role=wanted.role,
-        agent=wanted.agent,
-        run_id=wanted.run_id,
-        after=_read_token(request.page_token),
-        limit=limit,
-    )
 
 
 def _withhold(entry: usage_pb2.LedgerEntry, caller: Caller) -> None:

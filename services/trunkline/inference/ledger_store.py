@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Dialect, literal_column, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from trunkline.inference.ledger_filter import EntryFilter, storable
 from trunkline.inference.ledger_tables import AttemptRow, Tables
 from trunkline.inference.v1 import failure_pb2, result_pb2, usage_pb2
 from trunkline.kernel.clock import timestamp
@@ -20,8 +21,6 @@ from trunkline.kernel.database import Session
 
 # When an attempt began, in nanoseconds since 1970, its run and its number.
 EntryKey = tuple[int, str, int]
-
-LATEST_NS: Final = 2**63 - 1
 
 _KEY: Final = ("run_id", "number")
 _TABLE: Final = Tables.metadata.tables["attempt"]
@@ -40,27 +39,15 @@ _MAX_SENTENCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class EntryQuery:
-    """Which entries are listed, newest first; all that is set must hold.
+    """Which entries are listed, newest first.
 
     Attributes:
-        principal: whose runs; empty: anybody's.
-        on_behalf_of: of this user of it; None: of itself and all its users.
-        start_ns: only those that began at or after this, in nanoseconds since 1970.
-        end_ns: only those that began before this.
-        provider, model, role, agent, run_id: empty: any.
+        entries: that are meant.
         after: the last one before the page; None: from the newest on.
         limit: at most.
     """
 
-    principal: str = ""
-    on_behalf_of: str | None = None
-    start_ns: int = 0
-    end_ns: int = LATEST_NS
-    provider: str = ""
-    model: str = ""
-    role: str = ""
-    agent: str = ""
-    run_id: str = ""
+    entries: EntryFilter
     after: EntryKey | None = None
     limit: int = 100
 
@@ -82,15 +69,7 @@ async def page_entries(session: Session, query: EntryQuery) -> list[usage_pb2.Le
     """Return entries, newest first, and of one moment by their runs and numbers backwards."""
     place = (col(AttemptRow.start_ns), col(AttemptRow.run_id), col(AttemptRow.number))
     found = select(AttemptRow).order_by(*(column.desc() for column in place)).limit(query.limit)
-    for name in ("principal", "provider", "model", "role", "agent", "run_id"):
-        if value := getattr(query, name):
-            found = found.where(_TABLE.c[name] == _text(value))
-    if query.on_behalf_of is not None:
-        found = found.where(_TABLE.c.on_behalf_of == _text(query.on_behalf_of))
-    if query.start_ns > 0:
-        found = found.where(col(AttemptRow.start_ns) >= query.start_ns)
-    if query.end_ns < LATEST_NS:
-        found = found.where(col(AttemptRow.start_ns) < query.end_ns)
+    found = query.entries.narrow(found)
     if query.after is not None:
         found = found.where(tuple_(*place) < query.after)
     return [_read(row) for row in await session.exec(found)]
@@ -120,12 +99,12 @@ def _write(entry: usage_pb2.LedgerEntry) -> tuple[str | int | bool | None, ...]:
     return (
         entry.run_id,
         attempt.number,
-        _text(entry.principal),
-        _text(entry.on_behalf_of),
-        _text(entry.role),
-        _text(entry.agent),
-        _text(attempt.model.partition("/")[0]),
-        _text(attempt.model),
+        storable(entry.principal),
+        storable(entry.on_behalf_of),
+        storable(entry.role),
+        storable(entry.agent),
+        storable(attempt.model.partition("/")[0]),
+        storable(attempt.model),
         attempt.outcome,
         attempt.continuation,
         attempt.credential_scope,
@@ -146,7 +125,7 @@ def _write(entry: usage_pb2.LedgerEntry) -> tuple[str | int | bool | None, ...]:
         failure.kind if attempt.HasField("failure") else None,
         failure.reply.http_status,
         code if _CODE.fullmatch(code) else "",
-        _text(failure.message)[:_MAX_SENTENCE],
+        storable(failure.message)[:_MAX_SENTENCE],
         failure.mid_stream,
     )
 
@@ -195,8 +174,3 @@ def _span(nanoseconds: int) -> Duration:
     span = Duration()
     span.FromNanoseconds(nanoseconds)
     return span
-
-
-def _text(value: str) -> str:
-    """Return a text as every database takes it: PostgreSQL knows no U+0000."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from trunkline.inference.ledger import Ledger
+from trunkline.inference.usage_sums import UsageSums
 from trunkline.inference.v1 import usage_pb2, usage_pb2_grpc
 from trunkline.kernel.call import current_caller
 
@@ -18,10 +19,19 @@ class UsageServicer(usage_pb2_grpc.UsageServiceServicer):
 
     Args:
         ledger: of all attempts.
+        sums: over it.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, sums: UsageSums) -> None:
         self._ledger = ledger
+        self._sums = sums
+
+    async def QueryUsage(
+        self, request: usage_pb2.QueryUsageRequest, context: Context
+    ) -> usage_pb2.QueryUsageResponse:
+        """Sum the ledger over a time, by what is asked."""
+        del context
+        return await self._sums.query(request, current_caller())
 
     async def ListAttempts(
         self, request: usage_pb2.ListAttemptsRequest, context: Context

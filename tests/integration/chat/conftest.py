@@ -28,8 +28,11 @@ MODELS = (
     "malformed-after-2-of-tool",
     "stall-after-30",
     "tokens-12-per-second-of-ok",
-    # A route of its own: one that was told to wait is not asked again before.
+    # Routes of their own: one that was told to wait is not asked again before, and one that
+    # broke off cools.
     "waits@429-retry-after-2",
+    "paid@cut-after-40",
+    "summed@cut-after-40",
     *(
         f"tokens-50-per-second-of-{script}"
         for script in ("ok", "reason", "tool", "parallel-tools", "refuse", "unicode")

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from support.attempts import make_database
+from support.attempts import NOW_NS, make_database
+from support.hands import Hands
 from support.service_calls import Metadata
 from support.stores import Store
 from trunkline.inference.ledger import Ledger
 from trunkline.inference.usage_servicer import UsageServicer
+from trunkline.inference.usage_sums import UsageSums
 from trunkline.inference.v1 import usage_pb2, usage_pb2_grpc
 from trunkline.kernel.call import Caller
 from trunkline.kernel.channel import connect
@@ -54,6 +56,7 @@ class LedgerHarness:
         data_dir: holds the database, for SQLite.
         store: the database, behind the ledger's back.
         ledger: writes and lists.
+        clock: tells the time of sums, at first when the first attempts begin.
     """
 
     def __init__(self, root: Path, url: str) -> None:
@@ -61,6 +64,7 @@ class LedgerHarness:
         self.store = Store("inference", self.data_dir, url)
         self._database: Database = make_database(self.data_dir, url)
         self.ledger = Ledger(self._database)
+        self.clock = Hands(NOW_NS)
         self._sockets = Path(tempfile.mkdtemp(prefix="tl-"))
 
     async def start(self) -> None:
@@ -70,7 +74,12 @@ class LedgerHarness:
             Interceptor(authenticator=Tokens()), internal=False, max_message_bytes=2**20
         )
         self._listener.add(
-            [(UsageServicer(self.ledger), usage_pb2_grpc.add_UsageServiceServicer_to_server)]
+            [
+                (
+                    UsageServicer(self.ledger, UsageSums(self._database, self.clock)),
+                    usage_pb2_grpc.add_UsageServiceServicer_to_server,
+                )
+            ]
         )
         await self._listener.start(prepare_socket(self._sockets / "public"))
         self._channel = connect(self._sockets / "public")
@@ -93,6 +102,15 @@ class LedgerHarness:
         metadata: Metadata = (("authorization", f"Bearer {token}"),)
         request = usage_pb2.ListAttemptsRequest(**fields)
         return await self._stub.ListAttempts(request, metadata=metadata)
+
+    async def sums(self, token: str = "ann", **fields: Any) -> list[usage_pb2.UsageSum]:
+        """Sum attempts with somebody's token."""
+        metadata: Metadata = (("authorization", f"Bearer {token}"),)
+        request = usage_pb2.QueryUsageRequest(**fields)
+        answer: usage_pb2.QueryUsageResponse = await self._stub.QueryUsage(
+            request, metadata=metadata
+        )
+        return list(answer.sums)
 
     async def runs(self, token: str = "ann", on_behalf_of: str = "", **wanted: Any) -> list[str]:
         """List the runs of attempts that are wanted."""
