@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from trunkline.cli.money import name_dollars
 from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson, parse_duration
 from trunkline.cli.output import (
     name_value,
@@ -135,5 +136,4 @@ def _name_cost(attempt: Attempt) -> str:
     """Return the cost in dollars; empty: no known price."""
     if not attempt.HasField("cost"):
         return ""
-    about = "~" if attempt.cost.estimated else ""
-    return f"{about}${attempt.cost.nanodollars / 1e9:.6f}"
+    return name_dollars(attempt.cost.nanodollars, estimated=attempt.cost.estimated)

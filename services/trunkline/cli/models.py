@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import time
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from trunkline.cli.failures import Failure, wrong_usage
+from trunkline.cli.money import name_rate
 from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson
 from trunkline.cli.output import note, print_json, print_table, say, to_json
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from trunkline.cli.client import Client
 
 app = typer.Typer(invoke_without_command=True)
+
+# Longer than every window.
+_LONG_PROMPT: Final = 2**32
 
 # What a model can do: the fact, and its word.
 _ABILITIES = (
@@ -181,12 +186,13 @@ def _count(changes: list[ModelChange]) -> str:
 def _print(listed: list[Model]) -> None:
     """Print models as a table."""
     print_table(
-        ("MODEL", "WINDOW", "ANSWER", "CAN", "NOTES"),
+        ("MODEL", "WINDOW", "ANSWER", "IN / OUT PER 1M", "CAN", "NOTES"),
         (
             (
                 model.name,
                 _number(model.facts.context_window.value),
                 _number(model.facts.max_output_tokens.value),
+                _name_price(model),
                 ", ".join(word for fact, word in _ABILITIES if getattr(model.facts, fact).value),
                 _remark(model),
             )
@@ -198,6 +204,25 @@ def _print(listed: list[Model]) -> None:
 def _number(tokens: int) -> str:
     """Return a number of tokens; empty: not known."""
     return f"{tokens:,}" if tokens else ""
+
+
+def _name_price(model: Model) -> str:
+    """Return what a million tokens of prompt and of answer cost now; empty: not known."""
+    from trunkline.planning.prices import find_rates, read_prices
+
+    prices = read_prices(model.prices)
+    now_ns = time.time_ns()
+    rates = find_rates(prices, now_ns, 0)
+    if rates is None or (rates.input is None and rates.output is None):
+        return ""
+    if rates.input == rates.output == 0:
+        return "free"
+    pair = " / ".join(
+        "?" if rate is None else name_rate(rate) for rate in (rates.input, rates.output)
+    )
+    # Long prompts may cost more.
+    is_least = find_rates(prices, now_ns, _LONG_PROMPT) is not rates
+    return f"from {pair}" if is_least else pair
 
 
 def _remark(model: Model) -> str:

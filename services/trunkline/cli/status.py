@@ -1,10 +1,13 @@
-"""`trunkline status`: what is connected, and how it fares."""
+"""`trunkline status`: what is connected, how it fares, and what it costs."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from trunkline.cli.costs import show_costs
 from trunkline.cli.failures import Failure
 from trunkline.cli.health import name_check, name_health
 from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson
@@ -17,24 +20,40 @@ if TYPE_CHECKING:
     from trunkline.health.v1.health_pb2 import ProviderHealth
 
 
-def status(address: Address = DEFAULT_ADDRESS, as_json: AsJson = False) -> None:
+def status(
+    costs: Annotated[
+        bool,
+        typer.Option("--costs", help="Show what the last 24 hours took and cost instead."),
+    ] = False,
+    address: Address = DEFAULT_ADDRESS,
+    as_json: AsJson = False,
+) -> None:
     """Show every provider with its state, key, health and models."""
-    from trunkline.catalog.v1 import provider_pb2
     from trunkline.cli.client import open_client
-    from trunkline.health.v1 import health_service_pb2
 
     with open_client(address) as client:
-        providers = client.list_all(
-            client.catalog.ListProviders,
-            provider_pb2.ListProvidersRequest(),
-            lambda page: page.providers,
-        )
-        credentials = _list_credentials(client)
-        listed = client.list_all(
-            client.health.ListHealth,
-            health_service_pb2.ListHealthRequest(),
-            lambda page: page.healths,
-        )
+        if costs:
+            show_costs(client, as_json=as_json)
+        else:
+            _show(client, as_json=as_json)
+
+
+def _show(client: Client, *, as_json: bool) -> None:
+    """Print how the providers are."""
+    from trunkline.catalog.v1 import provider_pb2
+    from trunkline.health.v1 import health_service_pb2
+
+    providers = client.list_all(
+        client.catalog.ListProviders,
+        provider_pb2.ListProvidersRequest(),
+        lambda page: page.providers,
+    )
+    credentials = _list_credentials(client)
+    listed = client.list_all(
+        client.health.ListHealth,
+        health_service_pb2.ListHealthRequest(),
+        lambda page: page.healths,
+    )
     healths = {health.provider: health for health in listed}
     if as_json:
         _print_json(providers, credentials, healths)
