@@ -21,8 +21,9 @@ from support.attempts import (
     terms,
 )
 from support.hands import Hands
-from support.models import no_prices
+from support.models import ModelShelf, priced
 from support.service_calls import eventually, running, settled
+from trunkline.catalog.v1 import model_pb2
 from trunkline.inference import bookkeeping
 from trunkline.inference.bookkeeping import MAX_READ, PATIENCE_NS, Bookkeeping
 from trunkline.inference.journal.records import Kind, pack
@@ -33,9 +34,11 @@ from trunkline.inference.ledger import Ledger
 from trunkline.inference.terms import Owner, Terms, write_terms
 from trunkline.inference.v1 import event_pb2, failure_pb2, result_pb2, run_pb2, usage_pb2
 from trunkline.kernel.call import Caller
+from trunkline.kernel.clock import timestamp
 from trunkline.kernel.database import StoreUnavailable
 from trunkline.kernel.errors import DataLoss, Unavailable
 from trunkline.options.v1 import options_pb2
+from trunkline.planning.prices import PriceBook
 
 KEY = bytes(range(32))
 LATER_NS = NOW_NS + 10 * PATIENCE_NS
@@ -51,6 +54,7 @@ class House:
         ledger: that runs.
 
     Attributes:
+        shelf: the models that have a price.
         opened: runs that were opened, in order.
         missing: runs whose key is not to be had now.
         lost: runs whose key is lost.
@@ -61,7 +65,9 @@ class House:
         self.journal_clock = journal_clock
         self.ledger = ledger
         self.clock = Hands(LATER_NS)
-        self.books = Bookkeeping(ledger, store, self.open_run, self.clock, no_prices())
+        self.shelf = ModelShelf()
+        prices = PriceBook(self.shelf)
+        self.books = Bookkeeping(ledger, store, self.open_run, self.clock, prices)
         self.opened: list[str] = []
         self.missing: set[str] = set()
         self.lost: set[str] = set()
@@ -179,6 +185,20 @@ async def test_an_attempt_that_was_left_open_is_closed_by_what_it_said(house: Ho
     assert found.attempt.failure.mid_stream
     assert found.attempt.usage.source == result_pb2.USAGE_SOURCE_ESTIMATED
     assert found.attempt.usage.output_tokens > 0
+
+
+async def test_an_attempt_that_was_left_open_is_paid(house: House) -> None:
+    """By what it said and the price of when it began, as an estimate."""
+    old = model_pb2.Price(output=4_000_000, version="old", end_time=timestamp(NOW_NS + 1))
+    new = model_pb2.Price(output=9_000_000, version="new", start_time=timestamp(NOW_NS + 1))
+    house.shelf.models = {"openai/a": priced("openai/a", old, new)}
+    await house.end("run_1", [attempt(1, OPEN)], said="x" * 400)
+    await house.fill()
+    (found,) = await house.entries()
+    assert found.attempt.usage.output_tokens == 100
+    assert found.attempt.cost == result_pb2.Cost(
+        nanodollars=400, price_version="old", estimated=True
+    )
 
 
 async def test_an_open_attempt_of_a_cancelled_run_was_cancelled(house: House) -> None:
