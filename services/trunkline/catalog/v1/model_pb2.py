@@ -25,10 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from trunkline.inference.v1 import chat_pb2 as trunkline_dot_inference_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/catalog/v1/model.proto\x12\x14trunkline.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x03\n\x05Model\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x05\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12/\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32 .trunkline.catalog.v1.ModelFacts\x12\x14\n\x07\x65nabled\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x12\x64\x65ployment_default\x18\x06 \x01(\x08\x12\x35\n\x06prices\x18\x07 \x03(\x0b\x32\x1b.trunkline.catalog.v1.PriceB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x1d\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x14\n\x06listed\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x42\n\n\x08_enabled\"\x84\x07\n\nModelFacts\x12\x39\n\x0e\x63ontext_window\x18\x01 \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12<\n\x11max_output_tokens\x18\x02 \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12.\n\x06vision\x18\x03 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12-\n\x05tools\x18\x04 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x30\n\x08thinking\x18\x05 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12;\n\x0freasoning_modes\x18\x06 \x01(\x0b\x32\".trunkline.catalog.v1.TextListFact\x12>\n\x16\x64\x65\x66\x61ult_reasoning_mode\x18\x07 \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\x12/\n\x07prefill\x18\x08 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x39\n\x11structured_output\x18\t \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x31\n\tdocuments\x18\n \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x32\n\nembeddings\x18\x0b \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12?\n\x14\x65mbedding_dimensions\x18\x0c \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12\x34\n\x0cvector_space\x18\r \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\x12;\n\x0frefused_options\x18\x0e \x01(\x0b\x32\".trunkline.catalog.v1.TextListFact\x12\x38\n\x10\x64\x65precation_time\x18\x0f \x01(\x0b\x32\x1e.trunkline.catalog.v1.TimeFact\x12.\n\x06\x66ormat\x18\x10 \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\"W\n\x0bIntegerFact\x12\x16\n\x05value\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"K\n\x08\x42oolFact\x12\r\n\x05value\x18\x01 \x01(\x08\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"U\n\x08TextFact\x12\x17\n\x05value\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"Z\n\x0cTextListFact\x12\x18\n\x06values\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"g\n\x08TimeFact\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"\xc5\x03\n\x05Price\x12\x1b\n\x05input\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x1c\n\x06output\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12 \n\ncache_read\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x02\x88\x01\x01\x12!\n\x0b\x63\x61\x63he_write\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x03\x88\x01\x01\x12&\n\x10\x63\x61\x63he_write_long\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x04\x88\x01\x01\x12$\n\x13\x61\x62ove_prompt_tokens\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06source\x18\t \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\x12\x15\n\x07version\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x42\x08\n\x06_inputB\t\n\x07_outputB\r\n\x0b_cache_readB\x0e\n\x0c_cache_writeB\x13\n\x11_cache_write_long\"N\n\x0fGetModelRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model\"\x85\x01\n\x11ListModelsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x18\n\x10include_disabled\x18\x04 \x01(\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.trunkline.catalog.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x12UpdateModelRequest\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.ModelB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"A\n\x13UpdateModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model\"[\n\x14RefreshModelsRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"K\n\x15RefreshModelsResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.trunkline.catalog.v1.ModelChange\"|\n\x0bModelChange\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x0e\n\x06listed\x18\x03 \x01(\x08\x12\x12\n\nwas_listed\x18\x04 \x01(\x08\x12*\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model*\x8b\x01\n\nFactSource\x12\x1b\n\x17\x46\x41\x43T_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x41\x43T_SOURCE_MANUAL\x10\x01\x12\x18\n\x14\x46\x41\x43T_SOURCE_PROVIDER\x10\x02\x12\x15\n\x11\x46\x41\x43T_SOURCE_KNOWN\x10\x03\x12\x17\n\x13\x46\x41\x43T_SOURCE_ASSUMED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trunkline/catalog/v1/model.proto\x12\x14trunkline.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/inference/v1/chat.proto\"\xff\x03\n\x05Model\x12?\n\x04name\x18\x01 \x01(\tB1\xe2\x41\x01\x05\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12/\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32 .trunkline.catalog.v1.ModelFacts\x12\x35\n\x08settings\x18\x04 \x01(\x0b\x32#.trunkline.catalog.v1.ModelSettings\x12\x14\n\x07\x65nabled\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x12\x64\x65ployment_default\x18\x06 \x01(\x08\x12\x35\n\x06prices\x18\x07 \x03(\x0b\x32\x1b.trunkline.catalog.v1.PriceB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x1d\n\x0b\x64\x65scription\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x14\n\x06listed\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x42\n\n\x08_enabled\"\x84\x07\n\nModelFacts\x12\x39\n\x0e\x63ontext_window\x18\x01 \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12<\n\x11max_output_tokens\x18\x02 \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12.\n\x06vision\x18\x03 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12-\n\x05tools\x18\x04 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x30\n\x08thinking\x18\x05 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12;\n\x0freasoning_modes\x18\x06 \x01(\x0b\x32\".trunkline.catalog.v1.TextListFact\x12>\n\x16\x64\x65\x66\x61ult_reasoning_mode\x18\x07 \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\x12/\n\x07prefill\x18\x08 \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x39\n\x11structured_output\x18\t \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x31\n\tdocuments\x18\n \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12\x32\n\nembeddings\x18\x0b \x01(\x0b\x32\x1e.trunkline.catalog.v1.BoolFact\x12?\n\x14\x65mbedding_dimensions\x18\x0c \x01(\x0b\x32!.trunkline.catalog.v1.IntegerFact\x12\x34\n\x0cvector_space\x18\r \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\x12;\n\x0frefused_options\x18\x0e \x01(\x0b\x32\".trunkline.catalog.v1.TextListFact\x12\x38\n\x10\x64\x65precation_time\x18\x0f \x01(\x0b\x32\x1e.trunkline.catalog.v1.TimeFact\x12.\n\x06\x66ormat\x18\x10 \x01(\x0b\x32\x1e.trunkline.catalog.v1.TextFact\"W\n\x0bIntegerFact\x12\x16\n\x05value\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"K\n\x08\x42oolFact\x12\r\n\x05value\x18\x01 \x01(\x08\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"U\n\x08TextFact\x12\x17\n\x05value\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"Z\n\x0cTextListFact\x12\x18\n\x06values\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"g\n\x08TimeFact\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06source\x18\x02 \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\"\xc5\x02\n\rModelSettings\x12\x32\n\x08sampling\x18\x01 \x01(\x0b\x32 .trunkline.inference.v1.Sampling\x12;\n\treasoning\x18\x02 \x01(\x0b\x32(.trunkline.inference.v1.ReasoningOptions\x12\"\n\x11max_output_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x30\n\x1d\x63ompression_threshold_percent\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x32\n\x06limits\x18\x05 \x01(\x0b\x32\".trunkline.inference.v1.TimeLimits\x12\x39\n\x10provider_options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xd8\x01\x03\"\xc5\x03\n\x05Price\x12\x1b\n\x05input\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x1c\n\x06output\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12 \n\ncache_read\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x02\x88\x01\x01\x12!\n\x0b\x63\x61\x63he_write\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x03\x88\x01\x01\x12&\n\x10\x63\x61\x63he_write_long\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x04\x88\x01\x01\x12$\n\x13\x61\x62ove_prompt_tokens\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06source\x18\t \x01(\x0e\x32 .trunkline.catalog.v1.FactSource\x12\x15\n\x07version\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x42\x08\n\x06_inputB\t\n\x07_outputB\r\n\x0b_cache_readB\x0e\n\x0c_cache_writeB\x13\n\x11_cache_write_long\"N\n\x0fGetModelRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^[a-z0-9][a-z0-9-]{0,62}/[^\\s]{1,256}$\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model\"\x85\x01\n\x11ListModelsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08provider\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x18\n\x10include_disabled\x18\x04 \x01(\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.trunkline.catalog.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x12UpdateModelRequest\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.ModelB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"A\n\x13UpdateModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model\"[\n\x14RefreshModelsRequest\x12\x32\n\x08provider\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"K\n\x15RefreshModelsResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.trunkline.catalog.v1.ModelChange\"|\n\x0bModelChange\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x0e\n\x06listed\x18\x03 \x01(\x08\x12\x12\n\nwas_listed\x18\x04 \x01(\x08\x12*\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1b.trunkline.catalog.v1.Model*\x8b\x01\n\nFactSource\x12\x1b\n\x17\x46\x41\x43T_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x41\x43T_SOURCE_MANUAL\x10\x01\x12\x18\n\x14\x46\x41\x43T_SOURCE_PROVIDER\x10\x02\x12\x15\n\x11\x46\x41\x43T_SOURCE_KNOWN\x10\x03\x12\x17\n\x13\x46\x41\x43T_SOURCE_ASSUMED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +59,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEXTFACT'].fields_by_name['value']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_TEXTLISTFACT'].fields_by_name['values']._loaded_options = None
   _globals['_TEXTLISTFACT'].fields_by_name['values']._serialized_options = b'\272H\005\222\001\002\020@'
+  _globals['_MODELSETTINGS'].fields_by_name['max_output_tokens']._loaded_options = None
+  _globals['_MODELSETTINGS'].fields_by_name['max_output_tokens']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELSETTINGS'].fields_by_name['compression_threshold_percent']._loaded_options = None
+  _globals['_MODELSETTINGS'].fields_by_name['compression_threshold_percent']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_MODELSETTINGS'].fields_by_name['provider_options']._loaded_options = None
+  _globals['_MODELSETTINGS'].fields_by_name['provider_options']._serialized_options = b'\272H\003\330\001\003'
   _globals['_PRICE'].fields_by_name['input']._loaded_options = None
   _globals['_PRICE'].fields_by_name['input']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_PRICE'].fields_by_name['output']._loaded_options = None
@@ -83,40 +91,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEMODELREQUEST'].fields_by_name['model']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REFRESHMODELSREQUEST'].fields_by_name['provider']._loaded_options = None
   _globals['_REFRESHMODELSREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$'
-  _globals['_FACTSOURCE']._serialized_start=3314
-  _globals['_FACTSOURCE']._serialized_end=3453
-  _globals['_MODEL']._serialized_start=188
-  _globals['_MODEL']._serialized_end=644
-  _globals['_MODELFACTS']._serialized_start=647
-  _globals['_MODELFACTS']._serialized_end=1547
-  _globals['_INTEGERFACT']._serialized_start=1549
-  _globals['_INTEGERFACT']._serialized_end=1636
-  _globals['_BOOLFACT']._serialized_start=1638
-  _globals['_BOOLFACT']._serialized_end=1713
-  _globals['_TEXTFACT']._serialized_start=1715
-  _globals['_TEXTFACT']._serialized_end=1800
-  _globals['_TEXTLISTFACT']._serialized_start=1802
-  _globals['_TEXTLISTFACT']._serialized_end=1892
-  _globals['_TIMEFACT']._serialized_start=1894
-  _globals['_TIMEFACT']._serialized_end=1997
-  _globals['_PRICE']._serialized_start=2000
-  _globals['_PRICE']._serialized_end=2453
-  _globals['_GETMODELREQUEST']._serialized_start=2455
-  _globals['_GETMODELREQUEST']._serialized_end=2533
-  _globals['_GETMODELRESPONSE']._serialized_start=2535
-  _globals['_GETMODELRESPONSE']._serialized_end=2597
-  _globals['_LISTMODELSREQUEST']._serialized_start=2600
-  _globals['_LISTMODELSREQUEST']._serialized_end=2733
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2735
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2825
-  _globals['_UPDATEMODELREQUEST']._serialized_start=2827
-  _globals['_UPDATEMODELREQUEST']._serialized_end=2948
-  _globals['_UPDATEMODELRESPONSE']._serialized_start=2950
-  _globals['_UPDATEMODELRESPONSE']._serialized_end=3015
-  _globals['_REFRESHMODELSREQUEST']._serialized_start=3017
-  _globals['_REFRESHMODELSREQUEST']._serialized_end=3108
-  _globals['_REFRESHMODELSRESPONSE']._serialized_start=3110
-  _globals['_REFRESHMODELSRESPONSE']._serialized_end=3185
-  _globals['_MODELCHANGE']._serialized_start=3187
-  _globals['_MODELCHANGE']._serialized_end=3311
+  _globals['_FACTSOURCE']._serialized_start=3762
+  _globals['_FACTSOURCE']._serialized_end=3901
+  _globals['_MODEL']._serialized_start=253
+  _globals['_MODEL']._serialized_end=764
+  _globals['_MODELFACTS']._serialized_start=767
+  _globals['_MODELFACTS']._serialized_end=1667
+  _globals['_INTEGERFACT']._serialized_start=1669
+  _globals['_INTEGERFACT']._serialized_end=1756
+  _globals['_BOOLFACT']._serialized_start=1758
+  _globals['_BOOLFACT']._serialized_end=1833
+  _globals['_TEXTFACT']._serialized_start=1835
+  _globals['_TEXTFACT']._serialized_end=1920
+  _globals['_TEXTLISTFACT']._serialized_start=1922
+  _globals['_TEXTLISTFACT']._serialized_end=2012
+  _globals['_TIMEFACT']._serialized_start=2014
+  _globals['_TIMEFACT']._serialized_end=2117
+  _globals['_MODELSETTINGS']._serialized_start=2120
+  _globals['_MODELSETTINGS']._serialized_end=2445
+  _globals['_PRICE']._serialized_start=2448
+  _globals['_PRICE']._serialized_end=2901
+  _globals['_GETMODELREQUEST']._serialized_start=2903
+  _globals['_GETMODELREQUEST']._serialized_end=2981
+  _globals['_GETMODELRESPONSE']._serialized_start=2983
+  _globals['_GETMODELRESPONSE']._serialized_end=3045
+  _globals['_LISTMODELSREQUEST']._serialized_start=3048
+  _globals['_LISTMODELSREQUEST']._serialized_end=3181
+  _globals['_LISTMODELSRESPONSE']._serialized_start=3183
+  _globals['_LISTMODELSRESPONSE']._serialized_end=3273
+  _globals['_UPDATEMODELREQUEST']._serialized_start=3275
+  _globals['_UPDATEMODELREQUEST']._serialized_end=3396
+  _globals['_UPDATEMODELRESPONSE']._serialized_start=3398
+  _globals['_UPDATEMODELRESPONSE']._serialized_end=3463
+  _globals['_REFRESHMODELSREQUEST']._serialized_start=3465
+  _globals['_REFRESHMODELSREQUEST']._serialized_end=3556
+  _globals['_REFRESHMODELSRESPONSE']._serialized_start=3558
+  _globals['_REFRESHMODELSRESPONSE']._serialized_end=3633
+  _globals['_MODELCHANGE']._serialized_start=3635
+  _globals['_MODELCHANGE']._serialized_end=3759
 # @@protoc_insertion_point(module_scope)

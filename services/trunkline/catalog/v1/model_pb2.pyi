@@ -7,9 +7,11 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.inference.v1 import chat_pb2 as _chat_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -64,6 +66,7 @@ class Model(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_DEFAULT_FIELD_NUMBER: _builtins.int
     PRICES_FIELD_NUMBER: _builtins.int
@@ -93,6 +96,10 @@ class Model(_message.Message):
         """What it is and can, each with its source."""
 
     @_builtins.property
+    def settings(self) -> Global___ModelSettings:
+        """How it is asked unless a request says otherwise."""
+
+    @_builtins.property
     def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Price]:
         """Prices, the latest first. Ours stand over what is known. Empty: unknown,
         which is not free.
@@ -112,6 +119,7 @@ class Model(_message.Message):
         name: _builtins.str = ...,
         display_name: _builtins.str = ...,
         facts: Global___ModelFacts | None = ...,
+        settings: Global___ModelSettings | None = ...,
         enabled: _builtins.bool | None = ...,
         deployment_default: _builtins.bool = ...,
         prices: _abc.Iterable[Global___Price] | None = ...,
@@ -121,9 +129,9 @@ class Model(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "enabled", b"enabled", "facts", b"facts", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "enabled", b"enabled", "facts", b"facts", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "deployment_default", b"deployment_default", "description", b"description", "display_name", b"display_name", "enabled", b"enabled", "etag", b"etag", "facts", b"facts", "listed", b"listed", "name", b"name", "prices", b"prices", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "create_time", b"create_time", "deployment_default", b"deployment_default", "description", b"description", "display_name", b"display_name", "enabled", b"enabled", "etag", b"etag", "facts", b"facts", "listed", b"listed", "name", b"name", "prices", b"prices", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
@@ -385,6 +393,60 @@ class TimeFact(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TimeFact: _TypeAlias = TimeFact  # noqa: Y015
+
+@_typing.final
+class ModelSettings(_message.Message):
+    """ModelSettings is how a model is asked unless a request says otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLING_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPRESSION_THRESHOLD_PERCENT_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PROVIDER_OPTIONS_FIELD_NUMBER: _builtins.int
+    max_output_tokens: _builtins.int
+    """The most tokens of an answer. 0: the provider's default."""
+    compression_threshold_percent: _builtins.int
+    """How full the context window may be before agents compact, in percent. 0: 80.
+    Told to agents; the service itself compacts nothing.
+    """
+    @_builtins.property
+    def sampling(self) -> _chat_pb2.Sampling:
+        """Sampling. Absent: the provider's defaults."""
+
+    @_builtins.property
+    def reasoning(self) -> _chat_pb2.ReasoningOptions:
+        """How much it thinks. Absent: the model's own default."""
+
+    @_builtins.property
+    def limits(self) -> _chat_pb2.TimeLimits:
+        """The longest waits of an attempt; `total` and `hedge_after` have no meaning
+        here. Absent: the deployment's.
+        """
+
+    @_builtins.property
+    def provider_options(self) -> _struct_pb2.Struct:
+        """Options of the provider's type, by OptionSchema.name. Empty: none."""
+
+    def __init__(
+        self,
+        *,
+        sampling: _chat_pb2.Sampling | None = ...,
+        reasoning: _chat_pb2.ReasoningOptions | None = ...,
+        max_output_tokens: _builtins.int = ...,
+        compression_threshold_percent: _builtins.int = ...,
+        limits: _chat_pb2.TimeLimits | None = ...,
+        provider_options: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "provider_options", b"provider_options", "reasoning", b"reasoning", "sampling", b"sampling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compression_threshold_percent", b"compression_threshold_percent", "limits", b"limits", "max_output_tokens", b"max_output_tokens", "provider_options", b"provider_options", "reasoning", b"reasoning", "sampling", b"sampling"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSettings: _TypeAlias = ModelSettings  # noqa: Y015
 
 @_typing.final
 class Price(_message.Message):

@@ -12,6 +12,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from trunkline.catalog.v1 import option_pb2 as _option_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -107,6 +108,7 @@ class ProviderType(_message.Message):
     GOOD_FOR_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     KEY_VARIABLES_FIELD_NUMBER: _builtins.int
     TERMS_NOTE_FIELD_NUMBER: _builtins.int
     CHECK_TIME_FIELD_NUMBER: _builtins.int
@@ -132,6 +134,10 @@ class ProviderType(_message.Message):
     @_builtins.property
     def auth_kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___AuthKind.ValueType]:
         """The ways to authenticate, the usual one first."""
+
+    @_builtins.property
+    def options(self) -> _containers.RepeatedCompositeFieldContainer[_option_pb2.OptionSchema]:
+        """The options its models take, as a form can show them."""
 
     @_builtins.property
     def key_variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -167,6 +173,7 @@ class ProviderType(_message.Message):
         good_for: _builtins.str = ...,
         hint: _builtins.str = ...,
         default_model: _builtins.str = ...,
+        options: _abc.Iterable[_option_pb2.OptionSchema] | None = ...,
         key_variables: _abc.Iterable[_builtins.str] | None = ...,
         terms_note: _builtins.str = ...,
         check_time: _timestamp_pb2.Timestamp | None = ...,
@@ -176,7 +183,7 @@ class ProviderType(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth_kinds", b"auth_kinds", "base_url", b"base_url", "check_time", b"check_time", "default_model", b"default_model", "display_name", b"display_name", "format", b"format", "good_for", b"good_for", "hint", b"hint", "key_variables", b"key_variables", "known_models", b"known_models", "name", b"name", "origins", b"origins", "providers", b"providers", "terms_note", b"terms_note"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth_kinds", b"auth_kinds", "base_url", b"base_url", "check_time", b"check_time", "default_model", b"default_model", "display_name", b"display_name", "format", b"format", "good_for", b"good_for", "hint", b"hint", "key_variables", b"key_variables", "known_models", b"known_models", "name", b"name", "options", b"options", "origins", b"origins", "providers", b"providers", "terms_note", b"terms_note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -231,10 +231,10 @@ class ChatRequest(_message.Message):
 
     @_builtins.property
     def provider_options(self) -> _struct_pb2.Struct:
-        """Options that only one provider type knows, by the names in its options
-        schema. Keyed by provider type: `{"anthropic":{"service_tier":"auto"}}`; a
-        candidate of another type does not see them, and that is no Loss. Tools that
-        a provider runs itself are asked for here too.
+        """Options that only one provider type knows, by the type and their names in
+        OptionSchema: `{"anthropic":{"thinking_budget_tokens":4096}}`. They hold over
+        the fields of this request that they stand for; a candidate of another type
+        does not see them, and that is no Loss.
         """
 
     @_builtins.property
