@@ -17,6 +17,7 @@ from trunkline.catalog.records import (
 from trunkline.catalog.v1 import chain_pb2, model_pb2, provider_pb2
 from trunkline.credential.v1 import credential_pb2
 from trunkline.kernel.clock import timestamp
+from trunkline.planning.options import options_of
 
 
 class Standing(Enum):
@@ -103,7 +104,7 @@ def describe_provider(
 
 def describe_model(stored: StoredModel) -> model_pb2.Model:
     """Return a model as it is answered."""
-    return model_pb2.Model(
+    model = model_pb2.Model(
         name=stored.name,
         display_name=stored.manual.display_name or stored.reported.display_name or stored.id,
         description=stored.manual.description or stored.reported.description,
@@ -116,6 +117,9 @@ def describe_model(stored: StoredModel) -> model_pb2.Model:
         create_time=timestamp(stored.create_time_ns),
         update_time=timestamp(stored.update_time_ns),
     )
+    if stored.manual.HasField("settings"):
+        model.settings.CopyFrom(stored.manual.settings)
+    return model
 
 
 def describe_chain(stored: StoredChain) -> chain_pb2.Chain:
@@ -149,6 +153,7 @@ def describe_types(
             terms_note=kind.terms_note,
             check_time=types.check_time,
             known_models=kind.known_models,
+            options=(option.describe() for option in options_of(kind.name, kind.format)),
         )
         for kind in types
     }

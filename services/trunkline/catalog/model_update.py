@@ -13,8 +13,11 @@ from trunkline.catalog.records import StoredModel
 from trunkline.catalog.v1 import model_pb2
 from trunkline.kernel.clock import is_time
 from trunkline.kernel.errors import InvalidArgument, Violation
+from trunkline.planning.options import Option, list_faults
 
 _FACT_PATHS: Final = tuple(f"facts.{name}" for name in FACT_NAMES)
+_SETTING_NAMES: Final = tuple(field.name for field in model_pb2.ModelSettings.DESCRIPTOR.fields)
+_SETTING_PATHS: Final = tuple(f"settings.{name}" for name in _SETTING_NAMES)
 PATHS: Final = (
     "display_name",
     "description",
@@ -23,6 +26,8 @@ PATHS: Final = (
     "prices",
     "facts",
     *_FACT_PATHS,
+    "settings",
+    *_SETTING_PATHS,
 )
 
 _RATES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_long")
@@ -35,7 +40,10 @@ _MAX_WORD: Final = 256
 
 
 def apply_update(
-    stored: StoredModel, shown: model_pb2.Model, request: model_pb2.UpdateModelRequest
+    stored: StoredModel,
+    shown: model_pb2.Model,
+    request: model_pb2.UpdateModelRequest,
+    options: tuple[Option, ...] = (),
 ) -> StoredModel:
     """Return a model as a request changes it, with its etag and times as they were.
 
@@ -49,10 +57,11 @@ def apply_update(
         stored: its record.
         shown: as it is answered now.
         request: what to change.
+        options: that its provider's type has.
 
     Raises:
-        InvalidArgument: INVALID_REQUEST naming `update_mask`, or a fact or price that cannot
-            be so.
+        InvalidArgument: INVALID_REQUEST naming `update_mask`, a fact or price that cannot be so,
+            or an option that is none.
     """
     given = request.model
     paths = read_mask(request.update_mask, PATHS)
@@ -63,7 +72,11 @@ def apply_update(
     elif "facts" in paths:
         paths = paths.union(_FACT_PATHS)
         given = _keep_by_hand(given)
+    if "settings" in paths:
+        paths = paths.union(_SETTING_PATHS)
     _check_facts(given.facts, paths)
+    _check_options(given.settings, paths, options)
+    _set_settings(manual, given.settings, paths)
     for name in FACT_NAMES:
         if f"facts.{name}" in paths:
             manual.facts.CopyFrom(set_by_hand(manual.facts, given.facts, name))
@@ -86,6 +99,11 @@ def apply_update(
 def _list_different(given: model_pb2.Model, shown: model_pb2.Model) -> frozenset[str]:
     """Return the paths of the fields that are set and differ from what is shown."""
     paths = {f"facts.{name}" for name in FACT_NAMES if is_by_hand(given.facts, name)}
+    paths |= {
+        f"settings.{field.name}"
+        for field, value in given.settings.ListFields()
+        if value != getattr(shown.settings, field.name)
+    }
     if given.display_name not in ("", shown.display_name):
         paths.add("display_name")
     if given.description not in ("", shown.description):
@@ -107,6 +125,41 @@ def _keep_by_hand(given: model_pb2.Model) -> model_pb2.Model:
         if not is_by_hand(given.facts, name):
             kept.facts.ClearField(name)  # type: ignore[arg-type] # a name of the descriptor
     return kept
+
+
+def _set_settings(
+    manual: model_pb2.Model, given: model_pb2.ModelSettings, paths: frozenset[str]
+) -> None:
+    """Set the settings that are named as they are given; one that is left out is cleared."""
+    named = [name for name in _SETTING_NAMES if f"settings.{name}" in paths]
+    if not named:
+        return
+    kept = model_pb2.ModelSettings()
+    kept.CopyFrom(given)
+    for name in _SETTING_NAMES:
+        if name in named:
+            manual.settings.ClearField(name)  # type: ignore[arg-type] # a name of the descriptor
+        else:
+            kept.ClearField(name)  # type: ignore[arg-type] # a name of the descriptor
+    manual.settings.MergeFrom(kept)
+    if not manual.settings.ListFields():
+        manual.ClearField("settings")
+
+
+def _check_options(
+    settings: model_pb2.ModelSettings, paths: frozenset[str], options: tuple[Option, ...]
+) -> None:
+    """Refuse options that the model's provider does not have.
+
+    Raises:
+        InvalidArgument: INVALID_REQUEST naming each of them.
+    """
+    if "settings.provider_options" not in paths:
+        return
+    path = "model.settings.provider_options"
+    violations = list(list_faults(settings.provider_options, options, path))
+    if violations:
+        raise InvalidArgument.of(*violations)
 
 
 def _check_facts(facts: model_pb2.ModelFacts, paths: frozenset[str]) -> None:

@@ -15,6 +15,7 @@ from trunkline.catalog.v1 import model_pb2
 from trunkline.kernel.clock import Clock, to_datetime
 from trunkline.kernel.database import Database, Session
 from trunkline.kernel.errors import InvalidArgument, Violation
+from trunkline.planning.options import Option, options_of
 from trunkline.views.credentials import CredentialView
 
 
@@ -102,7 +103,8 @@ class Models:
                 names = await model_store.list_names(session, COMPARED_NAMES)
             else:
                 check_etag(given.etag, stored.etag)
-                changed = apply_update(stored, shown, request)
+                options = await self._options(session, provider)
+                changed = apply_update(stored, shown, request, options)
                 if changed == stored:
                     return shown
                 await self._save(session, stored, changed)
@@ -110,6 +112,14 @@ class Models:
             raise await model_not_found(given.name, names)
         self._publication.wake()
         return await self.get(given.name)
+
+    async def _options(self, session: Session, provider: str) -> tuple[Option, ...]:
+        """Return the options that the models of a provider take."""
+        stored = await provider_store.find_provider(session, provider)
+        if stored is None:
+            return ()
+        kind = self._types.of_stored(stored.type)
+        return options_of(stored.type, stored.format or kind.format)
 
     async def _save(self, session: Session, stored: StoredModel, changed: StoredModel) -> None:
         """Write a changed model, and the one whose place as the default it takes."""

@@ -63,7 +63,7 @@ class StoredModel:
         create_time_ns: nanoseconds since 1970, as all its times.
         update_time_ns: when it last changed.
         etag: of this version.
-        manual: display name, description, facts and prices that were set here.
+        manual: display name, description, facts, prices and settings that were set here.
         reported: those that the provider says.
         known: those that packaged data say.
         known_version: of the data that were asked; empty: none were.

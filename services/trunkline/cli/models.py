@@ -1,4 +1,4 @@
-"""`trunkline models`: list models, read them anew, choose the default."""
+"""`trunkline models`: list models, read them anew, choose the default; see `model_settings`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from trunkline.cli import model_settings
 from trunkline.cli.failures import Failure, wrong_usage
 from trunkline.cli.money import name_rate
 from trunkline.cli.options import DEFAULT_ADDRESS, Address, AsJson
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from trunkline.cli.client import Client
 
 app = typer.Typer(invoke_without_command=True)
+app.command("options")(model_settings.options)
+app.command("set")(model_settings.set_)
 
 # Longer than every window.
 _LONG_PROMPT: Final = 2**32

@@ -12,6 +12,7 @@ from trunkline.inference.continuation import carry_on
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.endings import would_lose
 from trunkline.inference.means import Means
+from trunkline.inference.model_settings import settle_question
 from trunkline.inference.plan import Plan
 from trunkline.inference.run import Run
 from trunkline.inference.selection import Choice
@@ -50,8 +51,9 @@ class Preparation:
             None: the candidate cannot be asked; it is closed, and why is noted.
         """
         run, plan, candidate = self._run, self._plan, choice.candidate
+        question = settle_question(run.question, candidate)
         continuation = carry_on(
-            run.question, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
+            question, run.progress.fold.delivered(), prefills=plan.prefills(candidate)
         )
         if continuation is None:
             sentence = "It does not go on from a partial answer, and nothing else is allowed."
@@ -69,6 +71,7 @@ class Preparation:
             candidate=candidate,
             waits=settle_waits(
                 run.terms,
+                question,
                 candidate,
                 self._means.settings,
                 streams=streams,

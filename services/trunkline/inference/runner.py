@@ -6,10 +6,11 @@ import random
 
 from trunkline.inference.conversation import call_ids, check_turn
 from trunkline.inference.means import Means
+from trunkline.inference.model_settings import check_options
 from trunkline.inference.plan import draw_up
 from trunkline.inference.pursuit import Pursuit
 from trunkline.inference.run import Run
-from trunkline.inference.v1 import result_pb2
+from trunkline.inference.v1 import chat_pb2, result_pb2
 from trunkline.planning.prices import compare_by
 from trunkline.views.catalog import CatalogView
 from trunkline.views.credentials import CredentialView
@@ -38,6 +39,14 @@ class Runner:
             await self._catalog.follower.wait_ready()
             await self._credentials.follower.wait_ready()
         self._credentials.check_fresh()
+
+    def check_options(self, request: chat_pb2.ChatRequest) -> None:
+        """Refuse options that no candidate could take.
+
+        Raises:
+            InvalidArgument: naming each of them.
+        """
+        check_options(request, self._catalog.providers)
 
     async def carry(self, run: Run) -> None:
         """Ask until the run has its answer, turn by turn where it is a loop, and end it.

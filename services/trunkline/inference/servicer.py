@@ -233,6 +233,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         caller = current_caller()
         owner = own(caller, request.on_behalf_of)
         await self._runner.check_ready()
+        self._runner.check_options(request)
         return await self._registry.begin(
             self._settle(request, owner, caller, unary=unary, loop=loop)
         )

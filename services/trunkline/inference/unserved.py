@@ -18,7 +18,6 @@ _CHAT: tuple[tuple[str, Callable[[chat_pb2.ChatRequest], bool]], ...] = (
     ("role", lambda request: bool(request.role)),
     ("agent", lambda request: bool(request.agent)),
     ("session", lambda request: bool(request.session)),
-    ("provider_options", lambda request: request.HasField("provider_options")),
 )
 
 

@@ -71,23 +71,25 @@ class Deadlines:
 
 def settle_waits(
     terms: Terms,
+    question: chat_pb2.ChatRequest,
     candidate: Candidate,
     settings: InferenceSettings,
     *,
     streams: bool,
     has_other: bool,
 ) -> Waits:
-    """Return the waits of an attempt: the request's, else the deployment's.
+    """Return the waits of an attempt: the request's, else the model's, else the deployment's.
 
     Args:
         terms: of the run.
+        question: what the candidate is asked.
         candidate: who is asked.
         settings: the deployment's.
         streams: the answer comes in parts; one in one piece says nothing until it is whole,
             and has the run's time.
         has_other: somebody else could be asked in its place.
     """
-    reasons = does_reason(terms.request, candidate)
+    reasons = does_reason(question, candidate)
     first_token: float | None = settings.first_token_s
     if not streams:
         first_token = terms.total_s
@@ -104,9 +106,14 @@ def settle_waits(
         attempt=None,
         usage=settings.usage_wait_s,
     )
-    if not terms.request.HasField("limits"):
-        return waits
-    limits = terms.request.limits
+    for holder in (candidate.model.settings, terms.request):
+        if holder.HasField("limits"):
+            waits = _limit(waits, holder.limits)
+    return waits
+
+
+def _limit(waits: Waits, limits: chat_pb2.TimeLimits) -> Waits:
+    """Return the waits with those that are limited otherwise."""
     asked = {
         name: to_seconds(getattr(limits, name))
         for name in ("connect", "first_token", "idle", "attempt")

@@ -6,10 +6,13 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from support.catalog_harness import CatalogHarness
 from support.service_calls import ADMIN, DEVELOPER, refused
 from trunkline.catalog.v1 import model_pb2
+from trunkline.inference.v1 import chat_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 
 MANUAL = model_pb2.FACT_SOURCE_MANUAL
@@ -287,3 +290,55 @@ async def test_only_an_admin_changes_models(catalog: CatalogHarness) -> None:
     ]
     for method, request in calls:
         assert (await refused(method(request, metadata=DEVELOPER))).reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_settings_are_kept_changed_and_cleared(catalog: CatalogHarness) -> None:
+    """The mask names one or all; what it names and the request leaves out is cleared (C17, D18)."""
+    await catalog.create(models=["a"])
+    options = Struct()
+    options.update({"reasoning_effort": "high", "parallel_tool_calls": False})
+    settings = model_pb2.ModelSettings(
+        sampling=chat_pb2.Sampling(temperature=0.2),
+        max_output_tokens=512,
+        compression_threshold_percent=70,
+        provider_options=options,
+    )
+    after = await catalog.update_model("openai/a", settings=settings)
+    assert after.settings == settings
+    assert (await catalog.get_model("openai/a")).settings == settings
+    fewer = model_pb2.ModelSettings(max_output_tokens=64)
+    after = await catalog.update_model(
+        "openai/a", mask=["settings.max_output_tokens", "settings.sampling"], settings=fewer
+    )
+    assert after.settings.max_output_tokens == 64
+    assert not after.settings.HasField("sampling")
+    assert after.settings.provider_options == options
+    after = await catalog.update_model("openai/a", mask=["settings"])
+    assert not after.HasField("settings")
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"maxOutputTokens": -1}, "model.settings.max_output_tokens"),
+        ({"compressionThresholdPercent": 101}, "model.settings.compression_threshold_percent"),
+        ({"sampling": {"topP": 2}}, "model.settings.sampling.top_p"),
+        ({"providerOptions": {"effort": "low"}}, "model.settings.provider_options.effort"),
+        (
+            {"providerOptions": {"reasoning_effort": "max"}},
+            "model.settings.provider_options.reasoning_effort",
+        ),
+        (
+            {"providerOptions": {"max_completion_tokens": 1.5}},
+            "model.settings.provider_options.max_completion_tokens",
+        ),
+    ],
+)
+async def test_a_setting_that_cannot_be_is_refused_by_name(
+    catalog: CatalogHarness, settings: dict[str, Any], field: str
+) -> None:
+    """Options are those of the provider's type (C20); nothing is changed."""
+    await catalog.create(models=["a"])
+    given = ParseDict(settings, model_pb2.ModelSettings())
+    assert (await refused(catalog.update_model("openai/a", settings=given))).fields == [field]
+    assert not (await catalog.get_model("openai/a")).HasField("settings")

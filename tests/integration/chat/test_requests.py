@@ -26,7 +26,6 @@ UNSERVED: dict[str, dict[str, Any]] = {
     "role": {"role": "planner"},
     "agent": {"agent": "coder"},
     "session": {"session": "one"},
-    "provider_options": {"providerOptions": {"openai": {"seed": 1}}},
 }
 
 # Field → a value that breaks its bound.
@@ -57,6 +56,16 @@ OUT_OF_BOUNDS: list[tuple[str, dict[str, Any]]] = [
     ("tool_choice.allowed[0]", {"tools": [TOOL], "toolChoice": {"allowed": ["other"]}}),
     ("tool_choice.mode", {"toolChoice": {"mode": "MODE_REQUIRED"}}),
     ("max_output_tokens", {"maxOutputTokens": -1}),
+    ("provider_options.nobody", {"providerOptions": {"nobody": {}}}),
+    ("provider_options.sandbox", {"providerOptions": {"sandbox": 1}}),
+    (
+        "provider_options.sandbox.seed",
+        {"providerOptions": {"sandbox": {"seed": 1}}},
+    ),
+    (
+        "provider_options.sandbox.reasoning_effort",
+        {"providerOptions": {"sandbox": {"reasoning_effort": "huge"}}},
+    ),
     ("sampling.temperature", {"sampling": {"temperature": 2.1}}),
     ("sampling.top_p", {"sampling": {"topP": 0}}),
     ("sampling.top_k", {"sampling": {"topK": 0}}),
@@ -115,6 +124,7 @@ async def test_every_field_of_a_request_is_served_or_refused() -> None:
         "strict",
         "idempotency_key",
         "durability",
+        "provider_options",
     }
     refused_fields = set(UNSERVED)
     assert served | refused_fields == set(chat_pb2.ChatRequest.DESCRIPTOR.fields_by_name)

@@ -283,3 +283,18 @@ async def test_thoughts_and_marks_of_others_are_told_as_lost(deployment: Deploym
         ("messages[1].content[0].signature", "DROPPED"),
         ("messages[1].content[2].provider_part", "DROPPED"),
     ]
+
+
+async def test_options_of_the_providers_type_are_sent_as_its_format_has_them(
+    deployment: Deployment,
+) -> None:
+    """They hold over the fields that they stand for; those of other types are not seen."""
+    request = ask()
+    request.max_output_tokens = 5
+    request.provider_options.update(
+        {"sandbox": {"max_completion_tokens": 7, "reasoning_effort": "high"}}
+    )
+    body, completed = await _send(deployment, request)
+    assert body["max_tokens"] == 7
+    assert body["reasoning_effort"] == "high"
+    assert not completed.losses

@@ -55,9 +55,40 @@ async def test_a_provider_from_connect_to_disconnect(up: Up) -> None:
         chosen = await run("models", "default", "mine/ok", env=env)
         assert chosen.code == 0, chosen.err
 
+        taken = await run("models", "options", "mine/ok", env=env)
+        assert re.search(r"temperature +- +0 to 2", taken.out), taken.out + taken.err
+        assert re.search(r"reasoning_effort +- +minimal, low, medium, high, xhigh", taken.out)
+        wrong = await run("models", "set", "mine/ok", "reasoning_effort=huge", env=env)
+        assert wrong.code == 2
+        assert "provider_options.reasoning_effort" in wrong.err
+        unknown = await run("models", "set", "mine/ok", "warmth=1", env=env)
+        assert unknown.code == 2
+        assert "warmth cannot be set" in unknown.err
+        told = await run(
+            "models", "set", "mine/ok", "temperature=0.2", "reasoning_effort=low",
+            "max_output_tokens=99", env=env,
+        )  # fmt: skip
+        assert told.out == "mine/ok: temperature 0.2, max_output_tokens 99, reasoning_effort low.\n"
+
+        async def asked_as_set() -> bool:
+            await run("chat", "Hello", env=env)
+            return "reasoning_effort" in provider.seen[-1].body
+
         chat = await run("chat", "Hello", env=env)
         assert chat.code == 0, chat.err
         assert len(chat.out.split()) == 60
+        await eventually(asked_as_set)
+        sent = provider.seen[-1].body
+        assert (sent["temperature"], sent["max_tokens"], sent["reasoning_effort"]) == (
+            0.2,
+            99,
+            "low",
+        )
+        cleared = await run(
+            "models", "set", "mine/ok", "temperature=", "reasoning_effort=", "max_output_tokens=",
+            env=env,
+        )  # fmt: skip
+        assert cleared.out == "mine/ok: nothing is set.\n"
         assert re.search(r"mine/ok, \d+ tokens in, 60 out, first token after [\d.]+ s", chat.err)
         events = await run("chat", "--model", "mine/tool", "--json", "Hello", env=env)
         kinds = [json.loads(line) for line in events.out.splitlines()]
