@@ -22,6 +22,8 @@ from unit.inference.anthropic_tool_rows import TOOLS
 
 ADAPTER = AnthropicAdapter()
 
+USUAL = {"cache_control": {"type": "ephemeral"}}
+
 ROWS = MESSAGES + EXCHANGES + SETTINGS + THINKING + TOOLS
 
 
@@ -42,10 +44,53 @@ def test_what_goes_out(row: Row) -> None:
         "messages": [SAID],
         **row.sent,
     }
+    if '"cache"' not in json.dumps(row.asked):
+        expected = _with_usual_marks(expected)
     assert json.loads(built.request.content) == expected
     assert {loss.path: loss.action for loss in built.losses} == row.lost
     assert len(built.losses) == len(row.lost)
     assert all(loss.reason.endswith(".") and not loss.attempt for loss in built.losses)
+
+
+def _with_usual_marks(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body of the rows with the marks that every prompt without marks gets."""
+    system = body.get("system", [])
+    if isinstance(system, str):
+        system = [{"type": "text", "text": system}]
+    marked = {"tools": body.get("tools", []), "system": system}
+    return body | {
+        name: [*blocks[:-1], {**blocks[-1], **USUAL}] for name, blocks in marked.items() if blocks
+    }
+
+
+def test_the_prompt_that_stays_is_marked_for_caching() -> None:
+    """The last tool and the end of the system prompt, without being told (O9)."""
+    system = {"role": "ROLE_SYSTEM", "content": [{"text": "Be brief."}, {"text": "Be kind."}]}
+    tools = [{"name": "a"}, {"name": "b"}]
+    for target in (COUNTING, ALIKE):
+        built = ADAPTER.build_chat(
+            target, ask({**messages(system, USER), "tools": tools}), stream=True
+        )
+        body = json.loads(built.request.content)
+        assert body["system"] == [
+            {"type": "text", "text": "Be brief."},
+            {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}},
+        ]
+        assert [tool.get("cache_control") for tool in body["tools"]] == [
+            None,
+            {"type": "ephemeral"},
+        ]
+        assert body["messages"] == [SAID]
+        assert built.losses == ()
+
+
+def test_who_marks_something_is_left_alone() -> None:
+    """The caller knows what it will ask again; a mark of ours could shorten one of its own."""
+    system = {"role": "ROLE_SYSTEM", "content": [{"text": "Be brief."}]}
+    user = {"role": "ROLE_USER", "content": [{"text": "Hello", "cache": {"ttl": "3600s"}}]}
+    built = ADAPTER.build_chat(COUNTING, ask(messages(system, user)), stream=True)
+    assert json.loads(built.request.content)["system"] == "Be brief."
+    assert built.losses == ()
 
 
 def test_what_the_caller_wrote_goes_out_verbatim() -> None:

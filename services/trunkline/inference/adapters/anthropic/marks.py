@@ -5,7 +5,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from trunkline.inference.adapters.losses import Losses
@@ -54,6 +54,20 @@ class Marks:
                 self._losses.translated(f"{path}.cache.ttl", _NO_SUCH_TTL)
         block[_KEY] = mark
         self._paths[id(block)] = path
+
+    def put_usual(self, *parts: Sequence[Json]) -> None:
+        """Mark the end of each part of the prompt that stays the same from turn to turn (O9).
+
+        Who marked anything knows better what will be read again, and is left alone.
+
+        Args:
+            parts: blocks of the request: the tools, the system prompt.
+        """
+        if self._paths:
+            return
+        for blocks in parts:
+            if blocks:
+                blocks[-1][_KEY] = {"type": "ephemeral"}
 
     def settle(self, blocks: Iterable[Json]) -> None:
         """Take away the marks that are too many, and shorten those that come too late.

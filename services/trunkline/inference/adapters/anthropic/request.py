@@ -91,6 +91,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
         new_contract = _headers(target)[_VERSION] != VERSION
         sampling = Sampling.NONE if new_contract else abilities.sampling
         _add_sampling(body, request.sampling, sampling, losses, thinks=thinking.is_on)
+    marks.put_usual(body.get("tools", ()), conversation.system)
     marks.settle(
         chain(
             body.get("tools", ()),
