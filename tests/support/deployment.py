@@ -221,6 +221,7 @@ class Deployment:
         *,
         name: str = PROVIDER,
         kind: str = "",
+        wire_format: str = "",
         streaming: bool = True,
     ) -> None:
         """Connect a provider as anybody would, and wait until chats can ask it.
@@ -231,10 +232,13 @@ class Deployment:
             models: named by hand, as the provider calls them.
             name: of the provider.
             kind: its type; empty: `sandbox` when it is named so, else `openai-compatible`.
+            wire_format: that it speaks; empty: its type's.
             streaming: whether it is asked for streams.
         """
         kind = kind or ("sandbox" if name == PROVIDER else "openai-compatible")
-        endpoint = provider_pb2.ProviderEndpoint(base_url=base_url, streaming=streaming)
+        endpoint = provider_pb2.ProviderEndpoint(
+            base_url=base_url, format=wire_format, streaming=streaming
+        )
         provider = provider_pb2.Provider(name=name, type=kind, endpoint=endpoint)
         await self.catalog.CreateProvider(
             provider_pb2.CreateProviderRequest(provider=provider, models=models),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trunkline.catalog.provider_types import SERVED_FORMATS
+from trunkline.catalog.provider_types import served_formats
 from trunkline.catalog.recognition import recognise
 from trunkline.kernel.address import AddressRefused, BaseUrl
 from trunkline.kernel.base_url import clean_base_url
@@ -75,10 +75,10 @@ def check_format(wire_format: str) -> None:
     Raises:
         InvalidArgument: INVALID_REQUEST naming the format.
     """
-    if wire_format not in SERVED_FORMATS:
-        served = ", ".join(sorted(SERVED_FORMATS))
+    if wire_format not in served_formats():
+        served = ", ".join(sorted(served_formats()))
         raise InvalidArgument.of(
-            Violation(FORMAT_FIELD, f"{wire_format} is not served; this release has {served}")
+            Violation(FORMAT_FIELD, f"{wire_format} is not served; there are {served}")
         )
 
 

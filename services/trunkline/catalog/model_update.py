@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from trunkline.catalog.facts import FACT_NAMES, is_by_hand, set_by_hand
 from trunkline.catalog.field_mask import read_mask
-from trunkline.catalog.provider_types import SERVED_FORMATS
+from trunkline.catalog.provider_types import served_formats
 from trunkline.catalog.records import StoredModel
 from trunkline.catalog.v1 import model_pb2
 from trunkline.kernel.clock import is_time
@@ -181,7 +181,7 @@ def _check_facts(facts: model_pb2.ModelFacts, paths: frozenset[str]) -> None:
                     "must be at least 1; to clear it, name it in the mask and leave it out",
                 )
             )
-        elif name == "format" and fact.value not in SERVED_FORMATS:
+        elif name == "format" and fact.value not in served_formats():
             violations.append(Violation(f"{path}.value", "is not a format that is served"))
         elif isinstance(fact, model_pb2.TextListFact):
             violations.extend(

@@ -13,10 +13,11 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.catalog.v1 import provider_pb2
+from trunkline.kernel.extensions import installed_adapters
 
 DATA_FILE: Final = "provider_types.toml"
 
-# The wire formats that inference has an adapter for.
+# The wire formats that inference has an adapter for, beside those that others install.
 SERVED_FORMATS: Final = frozenset({"anthropic", "google", "ollama", "openai"})
 
 FALLBACK_TYPE: Final = "openai-compatible"
@@ -33,6 +34,11 @@ _AUTH_KINDS: Final[Mapping[str, provider_pb2.AuthKind.ValueType]] = {
     "api_key_with_organization": provider_pb2.AUTH_KIND_API_KEY_WITH_ORGANIZATION,
     "local_endpoint": provider_pb2.AUTH_KIND_LOCAL_ENDPOINT,
 }
+
+
+def served_formats() -> frozenset[str]:
+    """Return the wire formats that can be asked for."""
+    return SERVED_FORMATS | installed_adapters().keys()
 
 
 class ModelList(StrEnum):

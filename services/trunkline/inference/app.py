@@ -14,6 +14,7 @@ from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
+from trunkline.inference.installed import list_adapters
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.locations import choose_store
 from trunkline.inference.keys import Keys
@@ -73,7 +74,7 @@ class InferenceService:
         clock = surroundings.clock
         credential_channel = surroundings.channel("credential")
         self.settings = settings = surroundings.source.load(InferenceSettings)
-        adapters = {adapter.format: adapter for adapter in _ADAPTERS}
+        adapters = list_adapters(_ADAPTERS)
         self._transport = _open_transport(surroundings.source, settings)
         self._catalog = CatalogView(surroundings.channel("catalog"), clock)
         self._credentials = CredentialView(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.descriptor import Descriptor
 
 from trunkline.catalog.answers import describe_types
 from trunkline.catalog.provider_types import load_provider_types
@@ -48,10 +49,12 @@ def test_every_option_stands_for_a_field_of_the_request() -> None:
     """A form can show which; a path that is none would set nothing."""
     for kind in TYPES.values():
         for option in kind.options:
-            descriptor = chat_pb2.ChatRequest.DESCRIPTOR
+            descriptor: Descriptor | None = chat_pb2.ChatRequest.DESCRIPTOR
             *messages, last = option.field.split(".")
             for name in messages:
+                assert descriptor is not None
                 descriptor = descriptor.fields_by_name[name].message_type
+            assert descriptor is not None
             assert last in descriptor.fields_by_name
             assert option.display_name
             assert option.description.endswith(".")

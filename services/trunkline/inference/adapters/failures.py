@@ -120,8 +120,8 @@ def refusal(
     words: Words,
     kind: Kind,
     *,
-    wait: timedelta | None,
-    request_id: str,
+    wait: timedelta | None = None,
+    request_id: str = "",
 ) -> failure_pb2.AttemptFailure:
     """Return the failure of a refusal.
 
