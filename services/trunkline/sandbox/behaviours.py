@@ -12,6 +12,8 @@ from trunkline.sandbox.delivery import AT_ONCE, Pace
 from trunkline.sandbox.faults import Break, BreakFrames, BreakOff, Fault
 from trunkline.sandbox.scripts import Script, say_words
 from trunkline.sandbox.seam import PLAIN, Seam
+from trunkline.sandbox.vectors import PLAIN as PLAIN_VECTORS
+from trunkline.sandbox.vectors import Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Behaviour:
         failing_seconds: how long from a key's first attempt on it is seen, before time is scaled;
             None for ever.
         refuses_prefill: whether a transcript that ends with an assistant's message is refused.
+        vectors: what vectors it makes.
     """
 
     script: Script
@@ -34,6 +37,7 @@ class Behaviour:
     failures: int | None = None
     failing_seconds: int | None = None
     refuses_prefill: bool = False
+    vectors: Style = PLAIN_VECTORS
 
     @property
     def heals(self) -> bool:
@@ -56,6 +60,7 @@ class Kind(Enum):
 
     ANSWER = "answers"
     PACE = "answers at a pace of their own"
+    VECTORS = "vectors of texts"
     SEAM = "ways to go on with a partial answer"
     FAULT = "faults"
     ATTEMPTS = "faults of the first attempts"
@@ -107,6 +112,11 @@ def say(script: Script) -> Build:
 def say_counted(make: Callable[[int], Script], *, joined: bool = False) -> Build:
     """Say a script made from the number."""
     return lambda number, _: Behaviour(make(number), Pace(joined=joined))
+
+
+def make_vectors(make: Callable[[int], Style]) -> Build:
+    """Make vectors in a style made from the number; asked for an answer, say what `ok` does."""
+    return lambda number, _: replace(OK, vectors=make(number))
 
 
 def set_pace(make: Callable[[int], Pace]) -> Build:

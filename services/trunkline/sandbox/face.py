@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.speech import Finish, Usage, Utterance
+from trunkline.sandbox.vectors import VectorForm
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
 """Header names in lower case and their values, in the order of the wire."""
@@ -22,6 +23,7 @@ class Operation(Enum):
     LIST_MODELS = auto()
     SHOW_MODEL = auto()
     CHAT = auto()
+    EMBED = auto()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,11 +91,13 @@ class ModelCard:
         name: its name.
         thinks: whether it reasons before it answers.
         is_cramped: whether it finds prompts too long, and says that it has little room.
+        embeds: whether it says that it makes embeddings and does not chat.
     """
 
     name: str
     thinks: bool
     is_cramped: bool = False
+    embeds: bool = False
 
     def room(self, tokens: int) -> int:
         """Return how much it says it holds, where others hold so many tokens."""
@@ -172,6 +176,9 @@ class Face(Protocol):
 
     request_id_header: str | None
     """The header that holds the request id; None where the vendor sends none."""
+
+    vectors: VectorForm | None
+    """How it carries vectors; None where the format has no embeddings."""
 
     keyless: bool
     """Whether a request without a key, or with an unknown one, is served."""

@@ -71,7 +71,7 @@ def admit(key: str, accepted_key: str, operation: Operation, *, keyless: bool = 
                 "You have insufficient permissions for this operation."
                 f" Missing scopes: {MODELS_SCOPE}.",
             )
-        case Fate.NO_CREDIT, Operation.CHAT:
+        case Fate.NO_CREDIT, Operation.CHAT | Operation.EMBED:
             raise Refusal(
                 Trouble.NO_CREDIT,
                 "You exceeded your current quota, please check your plan and billing details.",

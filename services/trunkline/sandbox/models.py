@@ -16,6 +16,9 @@ A break "at N" counts the frames of the wire, so that it comes anywhere a client
 between the end of a tool call and the finish reason, or after the terminator. Such a break lies
 over any answer: `cut-at-7-of-tool`.
 
+Asked for embeddings, every model makes vectors of 8 numbers unless its name or the request says
+otherwise; faults and the wait before the first part are those of its answers.
+
 A text goes on from an assistant's message that ends the transcript and is its beginning.
 
 The sentences name statuses and codes of the OpenAI face; every other face refuses in the form of
@@ -30,11 +33,12 @@ from typing import Final
 from trunkline.sandbox.behaviours import Behaviour, Row
 from trunkline.sandbox.rows.answers import ANSWERS, PACES, SEAMS
 from trunkline.sandbox.rows.failures import ATTEMPTS, FAULTS
+from trunkline.sandbox.rows.vectors import VECTORS
 
 MAX_NAME: Final = 200
 """Longest name that is looked up, in characters."""
 
-ROWS: Final[tuple[Row, ...]] = (*ANSWERS, *PACES, *SEAMS, *FAULTS, *ATTEMPTS)
+ROWS: Final[tuple[Row, ...]] = (*ANSWERS, *PACES, *VECTORS, *SEAMS, *FAULTS, *ATTEMPTS)
 """Every behaviour, in the order in which people want to see them."""
 
 _EXPRESSIONS: Final = [(row, row.expression()) for row in ROWS]

@@ -22,6 +22,8 @@ from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.request import Bounds, Request
 from trunkline.sandbox.scripts import perform
 from trunkline.sandbox.sightings import Sighting, Sightings, Veiled
+from trunkline.sandbox.speech import Finish, FinishReason, Usage
+from trunkline.sandbox.vectors import PLAIN, Texts, VectorForm, VectorVoice
 
 _STOP_SECONDS: Final = 5.0
 _RESET_PATH: Final = "/sandbox/attempts"
@@ -219,6 +221,27 @@ class Sandbox:
                 sighting.prefill = asked.history.prefill
                 await self._chat(face, asked, occasion, face.key(head), outlet)
 
+            case Operation.EMBED:
+                assert face.vectors is not None
+                texts = face.vectors.read(body, route.model or "")
+                await self._embed(face, face.vectors, texts, face.key(head), outlet)
+
+    async def _embed(
+        self, face: Face, form: VectorForm, asked: Texts, key: str, outlet: Outlet
+    ) -> None:
+        found = self._find(asked.model)
+        behaviour = self._attempts.meet(found, (face.name, asked.model, key), time.monotonic())
+        delivery = Delivery(
+            outlet,
+            VectorVoice(form, asked, behaviour.vectors),
+            pace=behaviour.pace,
+            fault=behaviour.fault,
+            time_scale=self._time_scale,
+            announced_scale=self._announced_scale,
+        )
+        finish = Finish(FinishReason.STOP, Usage(asked.word_count, 0, 0))
+        await delivery.deliver(iter((finish,)), stream=False)
+
     async def _chat(
         self, face: Face, prompt: Prompt, occasion: Occasion, key: str, outlet: Outlet
     ) -> None:
@@ -266,7 +289,8 @@ class Sandbox:
         behaviour = self._find(name)
         fault = behaviour.fault
         is_cramped = isinstance(fault, Refuse) and fault.trouble is Trouble.CONTEXT_TOO_LONG
-        return ModelCard(name, behaviour.script.thinks, is_cramped)
+        embeds = behaviour.vectors is not PLAIN
+        return ModelCard(name, behaviour.script.thinks, is_cramped, embeds)
 
 
 async def serve(

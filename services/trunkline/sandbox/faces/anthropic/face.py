@@ -19,6 +19,7 @@ from trunkline.sandbox.faces.anthropic.request import EFFORTS, MAX_OUTPUT, VERSI
 from trunkline.sandbox.faces.anthropic.voice import MessageVoice
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
+from trunkline.sandbox.vectors import VectorForm
 
 MAX_INPUT: Final = 1_000_000
 """The context window of every model, in tokens; nothing is measured against it."""
@@ -37,6 +38,7 @@ class Messages:
     prefix = "/anthropic"
     base_path = "/anthropic/v1"
     request_id_header: str | None = "request-id"
+    vectors: VectorForm | None = None
     keyless = False
 
     def route(self, head: Head) -> Route | None:

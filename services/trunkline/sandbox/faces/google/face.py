@@ -15,12 +15,16 @@ from trunkline.sandbox.faces.google.contents import VENDOR
 from trunkline.sandbox.faces.google.errors import JSON, write
 from trunkline.sandbox.faces.google.fields import refuse
 from trunkline.sandbox.faces.google.request import MAX_OUTPUT, read_prompt
+from trunkline.sandbox.faces.google.vectors import BatchedEmbeddings
 from trunkline.sandbox.faces.google.voice import ContentVoice
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
+from trunkline.sandbox.vectors import VectorForm
 
 MAX_INPUT: Final = 1_048_576
 """The context window of every model, in tokens; nothing is measured against it."""
+
+_EMBEDS: Final = ["embedContent", "batchEmbedContents"]
 
 DEFAULT_PAGE: Final = 50
 MAX_PAGE: Final = 1_000
@@ -33,6 +37,7 @@ class Gemini:
     prefix = "/google"
     base_path = "/google/v1beta"
     request_id_header: str | None = None
+    vectors: VectorForm | None = BatchedEmbeddings()
     keyless = False
 
     def route(self, head: Head) -> Route | None:
@@ -44,6 +49,8 @@ class Gemini:
                 return Route(Operation.SHOW_MODEL, unquote(name))
             case "POST", ["v1" | "v1beta", "models", called]:
                 name, _, method = unquote(called).rpartition(":")
+                if method == "batchEmbedContents":
+                    return Route(Operation.EMBED, name)
                 if method == "generateContent":
                     return Route(Operation.CHAT, name, "whole")
                 if method == "streamGenerateContent":
@@ -111,7 +118,7 @@ def _describe(model: ModelCard) -> dict[str, Any]:
         "description": "A model of the sandbox.",
         "inputTokenLimit": model.room(MAX_INPUT),
         "outputTokenLimit": MAX_OUTPUT,
-        "supportedGenerationMethods": ["generateContent"],
+        "supportedGenerationMethods": _EMBEDS if model.embeds else ["generateContent"],
         "temperature": 1,
         "topP": 0.95,
         "topK": 64,

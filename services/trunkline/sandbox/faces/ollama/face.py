@@ -14,9 +14,11 @@ from trunkline.sandbox.face import Document, Head, ModelCard, Occasion, Operatio
 from trunkline.sandbox.faces.ollama import errors
 from trunkline.sandbox.faces.ollama.errors import JSON
 from trunkline.sandbox.faces.ollama.request import Loading, name_of, read_prompt
+from trunkline.sandbox.faces.ollama.vectors import EmbedAnswer
 from trunkline.sandbox.faces.ollama.voice import CREATED, ChatVoice, encode
 from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
+from trunkline.sandbox.vectors import VectorForm
 
 VERSION: Final = "0.32.9"
 
@@ -33,6 +35,7 @@ class Ollama:
     prefix = "/ollama"
     base_path = "/ollama"
     request_id_header: str | None = None
+    vectors: VectorForm | None = EmbedAnswer()
     keyless = True
 
     def route(self, head: Head) -> Route | None:
@@ -50,6 +53,8 @@ class Ollama:
                 return Route(Operation.SHOW_MODEL)
             case "POST", "/api/chat":
                 return Route(Operation.CHAT)
+            case "POST", "/api/embed":
+                return Route(Operation.EMBED)
         return None
 
     def key(self, head: Head) -> str:
@@ -135,5 +140,7 @@ def _details() -> dict[str, Any]:
 
 
 def _capabilities(model: ModelCard) -> list[str]:
+    if model.embeds:
+        return ["embedding"]
     thinking = ["thinking"] if model.thinks else []
     return ["completion", "tools", "vision", *thinking]

@@ -17,6 +17,7 @@ import msgspec
 from trunkline.sandbox.answer import Call, fold
 from trunkline.sandbox.face import Document, Head, ModelCard, Occasion, Operation, Route
 from trunkline.sandbox.faces.openai.request import read_prompt
+from trunkline.sandbox.faces.openai.vectors import EmbeddingList
 from trunkline.sandbox.faults import Refusal, Trouble
 from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.speech import (
@@ -30,6 +31,7 @@ from trunkline.sandbox.speech import (
     Usage,
     Utterance,
 )
+from trunkline.sandbox.vectors import VectorForm
 
 CREATED: Final = 1_794_000_000
 """The `created` of every model and answer, in seconds since 1970."""
@@ -75,6 +77,7 @@ class ChatCompletions:
     prefix = ""
     base_path = "/v1"
     request_id_header: str | None = "x-request-id"
+    vectors: VectorForm | None = EmbeddingList()
     keyless = False
 
     def route(self, head: Head) -> Route | None:
@@ -82,6 +85,8 @@ class ChatCompletions:
         match head.method, head.path.split("/")[1:]:
             case "POST", ["v1", "chat", "completions"]:
                 return Route(Operation.CHAT)
+            case "POST", ["v1", "embeddings"]:
+                return Route(Operation.EMBED)
             case "GET", ["v1", "models"]:
                 return Route(Operation.LIST_MODELS)
             case "GET", ["v1", "models", name] if name:
