@@ -62,9 +62,9 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
         request=build_request(
             "POST",
             target,
-            f"/{_resource(target.model)}:{method}",
+            f"/{resource(target.model)}:{method}",
             accept=STREAM if stream else JSON,
-            own=_headers(target),
+            own=own_headers(target),
             content=_encode(body),
         ),
         losses=losses.collected(),
@@ -74,17 +74,17 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
 def build_probe(target: Target) -> Request:
     """Build the request for the list of models, which is also where a key counts."""
     path = f"/models?pageSize={MAX_PAGE}"
-    return build_request("GET", target, path, accept=JSON, own=_headers(target))
+    return build_request("GET", target, path, accept=JSON, own=own_headers(target))
 
 
-def _resource(model: str) -> str:
+def resource(model: str) -> str:
     """Return the path of a model, which may be named with or without its collection."""
     if model.startswith(_TUNED):
         return _TUNED + quote(model.removeprefix(_TUNED), safe="")
     return "models/" + quote(bare_id(model), safe="")
 
 
-def _headers(target: Target) -> dict[str, str]:
+def own_headers(target: Target) -> dict[str, str]:
     """Return the format's own headers, with what authenticates."""
     headers: dict[str, str] = {}
     if target.secret.api_key:

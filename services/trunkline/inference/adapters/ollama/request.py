@@ -74,7 +74,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
             target,
             _CHAT,
             accept=_STREAM if stream else JSON,
-            own=_headers(target),
+            own=own_headers(target),
             content=_encode(body),
         ),
         losses=losses.collected(),
@@ -83,13 +83,13 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
 
 def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
     """Build the request that lists models, or one that is refused by how good the key is."""
-    own = _headers(target)
+    own = own_headers(target)
     if proves_key(target, purpose):
         return build_request("POST", target, _CHAT, accept=JSON, own=own, content=b"{}")
     return build_request("GET", target, _MODELS, accept=JSON, own=own)
 
 
-def _headers(target: Target) -> dict[str, str]:
+def own_headers(target: Target) -> dict[str, str]:
     """Return what authenticates; a server of one's own takes no notice of it."""
     key = target.secret.api_key
     return {"authorization": f"Bearer {key}"} if key else {}

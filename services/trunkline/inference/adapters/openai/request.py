@@ -55,7 +55,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
             target,
             "/chat/completions",
             accept=STREAM if stream else JSON,
-            own=_headers(target),
+            own=own_headers(target),
             content=content,
         ),
         losses=losses.collected(),
@@ -64,10 +64,10 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
 
 def build_probe(target: Target) -> Request:
     """Build the request for the list of models, which is also where a key counts."""
-    return build_request("GET", target, "/models", accept=JSON, own=_headers(target))
+    return build_request("GET", target, "/models", accept=JSON, own=own_headers(target))
 
 
-def _headers(target: Target) -> dict[str, str]:
+def own_headers(target: Target) -> dict[str, str]:
     """Return the format's own headers, with what authenticates."""
     secret = target.secret
     headers: dict[str, str] = {}

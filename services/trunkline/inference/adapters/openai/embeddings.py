@@ -1,0 +1,122 @@
+"""Embeddings in OpenAI's format.
+
+Source: https://platform.openai.com/docs/api-reference/embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from trunkline.inference.adapters.adapter import Target
+from trunkline.inference.adapters.embedder import (
+    Batch,
+    BuiltEmbedding,
+    Embedded,
+    EmbeddingLimits,
+)
+from trunkline.inference.adapters.failures import broken
+from trunkline.inference.adapters.losses import Losses
+from trunkline.inference.adapters.openai.embedding_services import service_at
+from trunkline.inference.adapters.openai.errors import in_stream
+from trunkline.inference.adapters.openai.request import own_headers
+from trunkline.inference.adapters.openai.usage import read_usage
+from trunkline.inference.adapters.openai.words import read_words
+from trunkline.inference.adapters.requests import JSON, build_request
+from trunkline.inference.adapters.values import Json
+from trunkline.inference.adapters.vectors import bad_vector, collect, decode_document
+
+_NO_TASK: Final = "The format does not say what vectors are for."
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Item(msgspec.Struct):
+    embedding: str | list[float]
+    index: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Item]
+    usage: Any = None
+
+
+class _LooseItem(msgspec.Struct):
+    embedding: Any = None
+    index: int | None = None
+
+
+class _LooseAnswer(msgspec.Struct):
+    data: list[_LooseItem]
+    usage: Any = None
+
+
+_decoder: Final[msgspec.json.Decoder[_Answer | _LooseAnswer]] = msgspec.json.Decoder(_Answer)
+
+
+class OpenAIEmbedder:
+    """`/embeddings`; see `Embedder`. It holds nothing: one serves all attempts."""
+
+    def limits(self, base_url: str, model: str) -> EmbeddingLimits | None:
+        """Return what a service takes at once; see `Embedder.limits`."""
+        del model
+        return service_at(base_url).limits
+
+    def build(self, target: Target, batch: Batch) -> BuiltEmbedding:
+        """Build the request; see `Embedder.build`.
+
+        The format cannot ask for texts to be cut: they were, by their length.
+        """
+        service = service_at(target.base_url)
+        losses = Losses()
+        body: Json = {"model": target.model, "input": batch.texts}
+        if service.base64 or target.first_party:
+            body["encoding_format"] = "base64"
+        if batch.dimensions:
+            body[service.dimensions] = batch.dimensions
+        if batch.task:
+            losses.dropped("task", _NO_TASK)
+        return BuiltEmbedding(
+            request=build_request(
+                "POST",
+                target,
+                service.path,
+                accept=JSON,
+                own=own_headers(target),
+                content=_encode(body),
+            ),
+            losses=losses.collected(),
+        )
+
+    def read(self, target: Target, batch: Batch, body: bytes) -> Embedded:
+        """Read the vectors; see `Embedder.read`."""
+        answer = decode_document(body, _decoder, _LooseAnswer)
+        if answer is None:
+            words = read_words(body)
+            if words is not None:
+                raise in_stream(target, words, body)
+            raise broken(target, "is no list of embeddings", body)
+        vectors = collect(target, batch, _in_order(target, batch, answer.data))
+        usage = answer.usage
+        return Embedded(vectors, read_usage(usage) if isinstance(usage, dict) else None)
+
+
+def _in_order(target: Target, batch: Batch, items: Sequence[_Item | _LooseItem]) -> list[Any]:
+    """Return the vectors in the order of their texts, which is told by their indices.
+
+    Raises:
+        BadVector: a text has none, or two.
+    """
+    found: dict[int, Any] = {}
+    for position, item in enumerate(items):
+        index = position if item.index is None else item.index
+        if index in found or not 0 <= index < len(batch.texts):
+            raise bad_vector(target, batch.first_index + position, "numbers its vectors wrong")
+        found[index] = item.embedding
+    missing = next((each for each in range(len(batch.texts)) if each not in found), None)
+    if missing is not None:
+        what = f"has {len(items)} vectors for {len(batch.texts)} texts"
+        raise bad_vector(target, batch.first_index + missing, what)
+    return [found[index] for index in range(len(batch.texts))]
