@@ -79,7 +79,7 @@ class Asking:
         except TransportFault as fault:
             raise ProviderFailed(from_fault(fault)) from None
         if exchange.status != 200:
-            reply = await self._read_refusal(exchange)
+            reply = await read_refusal(exchange, attempt.waits.connect)
             raise ProviderFailed(self._adapter.classify(self._target, reply))
 
     async def read(self) -> bool:
@@ -163,16 +163,22 @@ class Asking:
         if self._exchange is not None:
             self._exchange.close()
 
-    async def _read_refusal(self, exchange: Exchange) -> Reply:
-        """Read the start of a refusal's body; a body that breaks off says enough."""
-        exchange.deadline = asyncio.get_running_loop().time() + self.attempt.waits.connect
-        body = bytearray()
-        try:
-            while len(body) < MAX_REFUSAL_BYTES:
-                data = await exchange.read()
-                if not data:
-                    break
-                body += data
-        except TransportFault as fault:
-            del fault
-        return Reply(exchange.status, exchange.headers, bytes(body[:MAX_REFUSAL_BYTES]))
+
+async def read_refusal(exchange: Exchange, wait_s: float) -> Reply:
+    """Read the start of a refusal's body; a body that breaks off says enough.
+
+    Args:
+        exchange: whose head has come.
+        wait_s: how long the body is waited for.
+    """
+    exchange.deadline = asyncio.get_running_loop().time() + wait_s
+    body = bytearray()
+    try:
+        while len(body) < MAX_REFUSAL_BYTES:
+            data = await exchange.read()
+            if not data:
+                break
+            body += data
+    except TransportFault as fault:
+        del fault
+    return Reply(exchange.status, exchange.headers, bytes(body[:MAX_REFUSAL_BYTES]))

@@ -82,16 +82,16 @@ class Attempt(msgspec.Struct):
                 nothing it is unknown.
             told_nanodollars: what its provider says that it cost; None: it says nothing.
         """
-        record = result_pb2.Attempt(
-            number=self.number,
-            model=self.candidate.name,
-            outcome=outcome,
-            credential_scope=self.candidate.scope,
-            continuation=self.continuation.strategy,
-            credential_id=self.candidate.credential.id if self.caller.is_admin else "",
+        record = record_attempt(
+            self.number,
+            self.candidate,
+            outcome,
+            began_ns=self.began_ns,
+            took_s=self.clock.monotonic() - self.began,
         )
-        write_time(record.start_time, self.began_ns)
-        write_duration(record.duration, self.clock.monotonic() - self.began)
+        record.continuation = self.continuation.strategy
+        if not self.caller.is_admin:
+            record.credential_id = ""
         if self.first_token is not None:
             write_duration(record.time_to_first_token, self.first_token - self.began)
         if usage is not None:
@@ -106,9 +106,43 @@ class Attempt(msgspec.Struct):
 
     def show(self, failure: failure_pb2.AttemptFailure) -> failure_pb2.AttemptFailure:
         """Return a failure as the run's readers may see it."""
-        shown = failure_pb2.AttemptFailure()
-        shown.CopyFrom(failure)
-        if not self.caller.is_admin and shown.HasField("reply"):
-            shown.reply.ClearField("message")
-            shown.reply.ClearField("body")
-        return shown
+        return show_failure(failure, self.caller)
+
+
+def record_attempt(
+    number: int,
+    candidate: Candidate,
+    outcome: result_pb2.AttemptOutcome.ValueType,
+    *,
+    began_ns: int,
+    took_s: float,
+) -> result_pb2.Attempt:
+    """Return an attempt that has ended, its key named, yet without what it took.
+
+    Args:
+        number: counted from 1 within the run.
+        candidate: who was asked.
+        outcome: how it ended.
+        began_ns: when it began, by the wall.
+        took_s: how long it went on.
+    """
+    record = result_pb2.Attempt(
+        number=number,
+        model=candidate.name,
+        outcome=outcome,
+        credential_scope=candidate.scope,
+        credential_id=candidate.credential.id,
+    )
+    write_time(record.start_time, began_ns)
+    write_duration(record.duration, took_s)
+    return record
+
+
+def show_failure(failure: failure_pb2.AttemptFailure, caller: Caller) -> failure_pb2.AttemptFailure:
+    """Return a failure as who began its run may see it."""
+    shown = failure_pb2.AttemptFailure()
+    shown.CopyFrom(failure)
+    if not caller.is_admin and shown.HasField("reply"):
+        shown.reply.ClearField("message")
+        shown.reply.ClearField("body")
+    return shown

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
-
-from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.asking import Asking
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.continuation import carry_on
@@ -16,6 +12,7 @@ from trunkline.inference.model_settings import settle_question
 from trunkline.inference.plan import Plan
 from trunkline.inference.run import Run
 from trunkline.inference.selection import Choice
+from trunkline.inference.targets import make_target
 from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.inference.waits import settle_waits
 from trunkline.kernel.errors import FailedPrecondition, TrunklineError, Unavailable
@@ -60,7 +57,7 @@ class Preparation:
             self._pass_over(candidate, failure_pb2.SKIP_REASON_FALLBACK_NOT_ALLOWED, sentence)
             return None
         try:
-            target = await self._target(candidate)
+            target = await make_target(candidate, run.terms.owner, self._means.keys)
         except (FailedPrecondition, Unavailable) as error:
             self.obstacle = error
             self._pass_over(candidate, failure_pb2.SKIP_REASON_NO_CREDENTIAL, error.message)
@@ -94,27 +91,6 @@ class Preparation:
             return None
         return asking
 
-    async def _target(self, candidate: Candidate) -> Target:
-        """Put together where the request goes, with the key.
-
-        Raises:
-            FailedPrecondition: NO_CREDENTIAL: the key is gone.
-            Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
-        """
-        key = candidate.credential
-        secret = await self._means.keys.resolve(key, self._run.terms.owner, candidate.place.origin)
-        provider = candidate.provider
-        return Target(
-            provider=provider.name,
-            model=candidate.model_id,
-            base_url=candidate.place.url,
-            headers=dict(provider.endpoint.headers),
-            secret=secret,
-            credential_id=_account(key.id),
-            # The type that gives a format its name is the vendor's own.
-            first_party=provider.type == provider.endpoint.format,
-        )
-
     def _pass_over(
         self, candidate: Candidate, reason: failure_pb2.SkipReason.ValueType, detail: str
     ) -> None:
@@ -132,9 +108,3 @@ def _streams(candidate: Candidate) -> bool:
 def _matters(loss: result_pb2.Loss) -> bool:
     """Tell whether a strict request is refused for a loss; a cache mark is never the reason."""
     return not loss.path.endswith((".cache", ".cache.ttl"))
-
-
-@lru_cache(maxsize=1024)
-def _account(credential_id: str) -> str:
-    """Return what signatures are bound to: it tells accounts apart, and names none."""
-    return hashlib.sha256(credential_id.encode()).hexdigest()[:16] if credential_id else ""

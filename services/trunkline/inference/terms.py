@@ -66,7 +66,7 @@ class Terms(msgspec.Struct, frozen=True):
         """Return the digest of the idempotency key, which is its owner's alone; empty: none."""
         key = self.request.idempotency_key
         family = "chat" if self.loop is None else "converse"
-        return _digest_key(self.owner, family, key) if key else b""
+        return digest_key(self.owner, family, key) if key else b""
 
     @property
     def request_digest(self) -> bytes:
@@ -170,7 +170,7 @@ def _digest_request(request: chat_pb2.ChatRequest, loop: Loop | None) -> bytes:
     return hashlib.sha256(settled + covered.SerializeToString(deterministic=True)).digest()
 
 
-def _digest_key(owner: Owner, family: str, key: str) -> bytes:
+def digest_key(owner: Owner, family: str, key: str) -> bytes:
     """Return the digest of an idempotency key, which is its owner's alone.
 
     Args:
