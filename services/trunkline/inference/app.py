@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from trunkline.inference.adapters.adapter import Adapter
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
-from trunkline.inference.adapters.google import GoogleAdapter
-from trunkline.inference.adapters.ollama import OllamaAdapter
-from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.adapters.embedder import Embedder
+from trunkline.inference.adapters.google import GoogleAdapter, GoogleEmbedder
+from trunkline.inference.adapters.ollama import OllamaAdapter, OllamaEmbedder
+from trunkline.inference.adapters.openai import OpenAIAdapter, OpenAIEmbedder
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
+from trunkline.inference.embedding.embeddings import Embeddings
+from trunkline.inference.embedding.servicer import EmbeddingMethods
 from trunkline.inference.installed import list_adapters
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.locations import choose_store
@@ -57,9 +61,16 @@ _ADAPTERS: tuple[Adapter, ...] = (
     OpenAIAdapter(),
 )
 
+# By wire format; one that is not here makes no embeddings.
+EMBEDDERS: Mapping[str, Embedder] = {
+    "google": GoogleEmbedder(),
+    "ollama": OllamaEmbedder(),
+    "openai": OpenAIEmbedder(),
+}
+
 
 class InferenceService:
-    """Carries chats to their end.
+    """Carries chats and embeddings to their end.
 
     Args:
         surroundings: what the process gives.
@@ -126,7 +137,22 @@ class InferenceService:
             run.id, run.terms, run.rows.values()
         )
         registry = Registry(self.runs, self._durable)
-        self._servicer = InferenceServicer(self.runs, registry, runner, settings)
+        self._embeddings = Embeddings(
+            means,
+            EMBEDDERS,
+            self._catalog,
+            self._credentials,
+            self.runs,
+            self._ledger.add,
+            max_message_bytes=surroundings.process.max_message_bytes,
+        )
+        self._servicer = InferenceServicer(
+            self.runs,
+            registry,
+            runner,
+            settings,
+            EmbeddingMethods(self._embeddings, runner, settings),
+        )
         self._provider_servicer = ProviderServicer(
             adapters,
             self._transport,
@@ -174,6 +200,7 @@ class InferenceService:
     def end_runs_of(self, principal: str) -> None:
         """End the runs of a principal that has no valid token left."""
         self.runs.end_runs_of(principal)
+        self._embeddings.end_runs_of(principal)
 
     async def run(self) -> None:
         """Follow views, report outcomes and forget old runs, until cancelled."""
@@ -191,7 +218,7 @@ class InferenceService:
         """Begin no run, give durable ones free, and wait for the others."""
         self.runs.refuse()
         await self._durable.release()
-        await self.runs.drain(grace)
+        await asyncio.gather(self.runs.drain(grace), self._embeddings.drain(grace))
         await self._outcomes.flush()
         await self._ledger.flush()
 

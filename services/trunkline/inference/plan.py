@@ -172,7 +172,7 @@ def draw_up(
             else:
                 skipped.append(entry)
     if not candidates:
-        raise none_capable(skipped) or _unusable(skipped[0], caller, catalog)
+        raise none_capable(skipped) or unusable(skipped[0], caller, catalog)
     return Plan(candidates, skipped, chain_allows=route.fall_back_on_credential_failure)
 
 
@@ -213,7 +213,7 @@ def _no_route(chain: str) -> TrunklineError:
     )
 
 
-def _unusable(
+def unusable(
     skip: failure_pb2.SkippedCandidate, caller: Caller, catalog: CatalogView
 ) -> TrunklineError:
     """Return the error when nobody can be asked: what is wrong with the first choice."""

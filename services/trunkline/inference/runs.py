@@ -56,6 +56,8 @@ class Runs(Kept):
         self._carry = carry
         self._live: set[Run] = set()
         self._live_of: Counter[str] = Counter()
+        # Embeddings, which have places among the runs and are none of these.
+        self._others = 0
         self._draining = False
         self._allowance = Allowance(settings.journal_untaken_bytes)
         # Bound once: the lazy logger costs as much as the line.
@@ -106,6 +108,16 @@ class Runs(Kept):
             )
         self._check_limits(principal)
 
+    def take_place(self, principal: str) -> None:
+        """Count work among the runs that is no chat; `check` says whether there is a place."""
+        self._others += 1
+        self._live_of[principal] += 1
+
+    def free_place(self, principal: str) -> None:
+        """Count it among them no more."""
+        self._others -= 1
+        self._uncount(principal)
+
     def begin(self, run: Run) -> None:
         """Write the first event of a run, and carry it."""
         self.know(run)
@@ -144,11 +156,14 @@ class Runs(Kept):
         """Count it among them no more."""
         if run in self._live:
             self._live.discard(run)
-            principal = run.terms.owner.principal
-            self._live_of[principal] -= 1
-            if self._live_of[principal] <= 0:
-                del self._live_of[principal]
+            self._uncount(run.terms.owner.principal)
             self._share_out()
+
+    def _uncount(self, principal: str) -> None:
+        """Count one less of a principal's."""
+        self._live_of[principal] -= 1
+        if self._live_of[principal] <= 0:
+            del self._live_of[principal]
 
     async def carry(self, run: Run) -> result_pb2.Completed:
         """Carry a run that ends with its call to its end, in the call's own task.
@@ -230,7 +245,7 @@ class Runs(Kept):
         """
         settings = self._settings
         for count, limit, subject in (
-            (len(self._live), settings.max_runs, "deployment"),
+            (len(self._live) + self._others, settings.max_runs, "deployment"),
             (self._live_of[principal], settings.max_runs_per_principal, "principal"),
         ):
             if count >= limit:

@@ -16,6 +16,7 @@ from trunkline.inference.answers import wait_end
 from trunkline.inference.conversation import Loop
 from trunkline.inference.converse import converse
 from trunkline.inference.description import describe
+from trunkline.inference.embedding.servicer import ATTACHED, RUN_ID, EmbeddingMethods
 from trunkline.inference.following import follow
 from trunkline.inference.journal.store import RunQuery
 from trunkline.inference.pages import PAGE_BYTES, cut_message
@@ -27,6 +28,7 @@ from trunkline.inference.settings import InferenceSettings
 from trunkline.inference.terms import Owner, Terms, own
 from trunkline.inference.v1 import (
     chat_pb2,
+    embedding_pb2,
     event_pb2,
     inference_service_pb2_grpc,
     run_pb2,
@@ -38,8 +40,6 @@ from trunkline.kernel.errors import InvalidArgument, PermissionDenied, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-RUN_ID = "trunkline-run-id"
-ATTACHED = "trunkline-attached"
 MAX_TURNS = 32
 MAX_PARALLEL_CALLS = 16
 TOOL_TIMEOUT_S = 600.0
@@ -50,18 +50,25 @@ _RUN = re.compile(r"run_[0-9A-Za-z]{1,64}")
 
 
 class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
-    """Chats and their runs.
+    """Chats and their runs, and embeddings.
 
     Args:
         runs: of this process.
         registry: of all runs.
         runner: tells whether chats can begin.
         settings: default waits.
+        embedding: makes embeddings.
     """
 
     def __init__(
-        self, runs: Runs, registry: Registry, runner: Runner, settings: InferenceSettings
+        self,
+        runs: Runs,
+        registry: Registry,
+        runner: Runner,
+        settings: InferenceSettings,
+        embedding: EmbeddingMethods,
     ) -> None:
+        self._embedding = embedding
         self._runs = runs
         self._registry = registry
         self._runner = runner
@@ -194,6 +201,21 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
                 break
             response.runs.append(described)
         return response
+
+    async def Embed(
+        self, request: embedding_pb2.EmbedRequest, context: Context
+    ) -> embedding_pb2.EmbedResponse:
+        """Answer with all vectors at once."""
+        # Serialised already; the listener passes it on.
+        return await self._embedding.embed(request, context)  # type: ignore[return-value]
+
+    async def StreamEmbed(
+        self, request: embedding_pb2.EmbedRequest, context: Context
+    ) -> AsyncIterator[embedding_pb2.StreamEmbedResponse]:
+        """Answer with vectors as they come, batch by batch."""
+        async with contextlib.aclosing(self._embedding.stream_embed(request, context)) as messages:
+            async for message in messages:
+                yield message  # type: ignore[misc] # serialised already; the listener passes it on
 
     async def _open_loop(self, request: run_pb2.ConverseRequest) -> tuple[Run, int, bool]:
         """Begin a tool loop, or find the one that is asked for."""

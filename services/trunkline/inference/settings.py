@@ -114,6 +114,25 @@ class InferenceSettings(Settings):
         description="Without content for so long, in seconds, a model of another provider is"
         " asked beside the first; not for reasoning. 0: never.",
     )
+    embed_parallel: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Requests of one embedding that go on at once; as many batches wait for a"
+        " slow reader.",
+    )
+    embed_answer_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="From a request for embeddings sent to the end of its answer, in seconds,"
+        " unless the request says so.",
+    )
+    embed_kept_bytes: int = Field(
+        default=64 * _MIB,
+        ge=0,
+        description="Embeddings that are kept for their idempotency keys, in bytes, of 1 MiB each"
+        " at most; the oldest go first.",
+    )
     retry_pause_s: float = Field(
         default=0.5,
         ge=0,

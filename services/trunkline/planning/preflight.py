@@ -46,7 +46,7 @@ def find_obstacle(facts: model_pb2.ModelFacts, needs: Needs) -> Obstacle | None:
     for fact, need, reason, detail in _ABILITIES:
         if facts.HasField(fact):  # type: ignore[arg-type] # one of the names above
             ability: model_pb2.BoolFact = getattr(facts, fact)
-            if not ability.value and _is_known(ability.source) and getattr(needs, need):
+            if not ability.value and is_known(ability.source) and getattr(needs, need):
                 return Obstacle(reason, detail)
     window = known_window(facts)
     if window and needs.least_tokens > window:
@@ -61,9 +61,9 @@ def find_obstacle(facts: model_pb2.ModelFacts, needs: Needs) -> Obstacle | None:
 def known_window(facts: model_pb2.ModelFacts) -> int:
     """Return a model's context window in tokens; 0: it is not known."""
     window = facts.context_window
-    return window.value if _is_known(window.source) else 0
+    return window.value if is_known(window.source) else 0
 
 
-def _is_known(source: model_pb2.FactSource.ValueType) -> bool:
+def is_known(source: model_pb2.FactSource.ValueType) -> bool:
     """Tell whether somebody states a fact."""
     return source not in (model_pb2.FACT_SOURCE_UNSPECIFIED, model_pb2.FACT_SOURCE_ASSUMED)
