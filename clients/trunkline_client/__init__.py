@@ -12,6 +12,7 @@ twice, and none is missing.
 
 from trunkline_client.answer import Answer
 from trunkline_client.asynchronous import AsyncClient, AsyncStream, AsyncToolLoop
+from trunkline_client.embedding import Embeddings
 from trunkline_client.errors import (
     CallTimedOut,
     ClientClosed,
@@ -86,6 +87,7 @@ __all__ = [
     "ContextTooLong",
     "ContinuationNotAllowed",
     "DamagedStream",
+    "Embeddings",
     "Event",
     "EventsTrimmed",
     "IdempotencyMismatch",

@@ -129,6 +129,13 @@ def make_key() -> str:
     return f"key_{secrets.token_hex(16)}"
 
 
+def build_limits(given: Mapping[str, float] | chat_pb2.TimeLimits) -> chat_pb2.TimeLimits:
+    """Return limits, given as the contract has them or in seconds by name."""
+    if isinstance(given, chat_pb2.TimeLimits):
+        return given
+    return chat_pb2.TimeLimits(**{name: _duration(seconds) for name, seconds in given.items()})
+
+
 def _set_options(request: chat_pb2.ChatRequest, fields: ChatFields) -> None:
     """Set the fields that have a message or an enum of their own."""
     if reasoning := fields.get("reasoning"):
@@ -143,25 +150,22 @@ def _set_options(request: chat_pb2.ChatRequest, fields: ChatFields) -> None:
             shape = chat_pb2.ResponseFormat(json_schema=schema)
         request.response_format.CopyFrom(shape)
     if limits := fields.get("limits"):
-        if isinstance(limits, Mapping):
-            waits = {name: _duration(seconds) for name, seconds in limits.items()}
-            limits = chat_pb2.TimeLimits(**waits)
-        request.limits.CopyFrom(limits)
+        request.limits.CopyFrom(build_limits(limits))
     if options := fields.get("provider_options"):
         if not isinstance(options, Struct):  # which is a mapping, too
             options = ParseDict(dict(options), Struct())
         request.provider_options.CopyFrom(options)
     if disconnect := fields.get("disconnect"):
         if isinstance(disconnect, str):
-            action = _value(chat_pb2.DisconnectPolicy.Action.DESCRIPTOR, "ACTION_", disconnect)
+            action = enum_value(chat_pb2.DisconnectPolicy.Action.DESCRIPTOR, "ACTION_", disconnect)
             disconnect = chat_pb2.DisconnectPolicy(action=action)
         request.disconnect.CopyFrom(disconnect)
     if policy := fields.get("continuation"):
-        request.continuation = _value(
+        request.continuation = enum_value(
             chat_pb2.ContinuationPolicy.DESCRIPTOR, "CONTINUATION_POLICY_", policy
         )
     if durability := fields.get("durability"):
-        request.durability = _value(chat_pb2.Durability.DESCRIPTOR, "DURABILITY_", durability)
+        request.durability = enum_value(chat_pb2.Durability.DESCRIPTOR, "DURABILITY_", durability)
 
 
 def _message(given: MessageLike) -> message_pb2.Message:
@@ -178,7 +182,7 @@ def _message(given: MessageLike) -> message_pb2.Message:
     content: Content = given["content"]
     parts = [content] if isinstance(content, str) else content
     return message_pb2.Message(
-        role=_value(message_pb2.Role.DESCRIPTOR, "ROLE_", given["role"]),
+        role=enum_value(message_pb2.Role.DESCRIPTOR, "ROLE_", given["role"]),
         content=[message_pb2.Part(text=each) if isinstance(each, str) else each for each in parts],
     )
 
@@ -189,11 +193,11 @@ def _choice(given: str | message_pb2.ToolChoice) -> message_pb2.ToolChoice:
         return given
     modes = message_pb2.ToolChoice.Mode.DESCRIPTOR
     if f"MODE_{given.upper()}" in modes.values_by_name:
-        return message_pb2.ToolChoice(mode=_value(modes, "MODE_", given))
+        return message_pb2.ToolChoice(mode=enum_value(modes, "MODE_", given))
     return message_pb2.ToolChoice(mode=message_pb2.ToolChoice.MODE_REQUIRED, allowed=[given])
 
 
-def _value(enum: EnumDescriptor, prefix: str, name: str) -> Any:
+def enum_value(enum: EnumDescriptor, prefix: str, name: str) -> Any:
     """Return the value that a name without prefix stands for.
 
     Raises:

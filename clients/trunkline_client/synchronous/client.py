@@ -9,22 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from trunkline.inference.v1 import run_pb2
+from trunkline.inference.v1 import embedding_pb2, run_pb2
+from trunkline.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from trunkline_client.address import find_addresses, find_authority
 from trunkline_client.answer import Answer
+from trunkline_client.embedding import Collector, Embeddings, EmbedFields, build_embedding
 from trunkline_client.reading import LoopReading, Reading
 from trunkline_client.request import ChatFields, ToolLike, build_request
 from trunkline_client.resumption import Patience
 from trunkline_client.synchronous.lines import Lines
 from trunkline_client.synchronous.stream import Stream, ToolLoop
 from trunkline_client.terms import CHAT_S, CONVERSE_S, build_start
-from trunkline_client.token import Token, TokenSource
+from trunkline_client.token import Metadata, Token, TokenSource
 from trunkline_client.tool import Functions, Toolbox
 
 
 class Client:
-    """The chats of one deployment, safe to use in many threads. Close it, or use it as a context
-    manager.
+    """The chats and embeddings of one deployment, safe to use in many threads. Close it, or use it
+    as a context manager.
 
     Args:
         address: `host:port`; None: of `TRUNKLINE_ADDRESS`, else this machine's default.
@@ -177,6 +179,33 @@ class Client:
         reading = LoopReading(self._lines.budget(), deadline_s, start, toolbox)
         return ToolLoop(self._lines, reading)
 
+    def embed(
+        self,
+        model: str,
+        texts: Sequence[str],
+        *,
+        timeout_s: float = CHAT_S,
+        **fields: Unpack[EmbedFields],
+    ) -> Embeddings:
+        """Return one vector for each text, in their order.
+
+        Args:
+            model: `provider/model`.
+            texts: 1 to 100,000, none of them empty.
+            timeout_s: the longest wait for all vectors in seconds.
+            fields: the rest of the request.
+
+        Raises:
+            NoEmbeddings: the model makes none; `metadata["capable"]` names some that do.
+            BadVector: the provider gave what is no vector.
+            TrunklineError: there are no vectors for another reason.
+        """
+        request = build_embedding(model, texts, fields)
+        reading = Reading(self._lines.budget(), time.monotonic() + timeout_s)
+        return self._lines.ask(
+            reading, lambda stub, left_s, caller: _embed(stub, request, left_s, caller)
+        )
+
     def cancel(self, run_id: str, *, on_behalf_of: str = "") -> run_pb2.Run:
         """End a run, and return how it stands.
 
@@ -184,3 +213,16 @@ class Client:
             RunNotFound: there is none.
         """
         return self._lines.cancel(run_id, on_behalf_of, self._lines.preferred)
+
+
+def _embed(
+    stub: InferenceServiceStub,
+    request: embedding_pb2.EmbedRequest,
+    left_s: float,
+    caller: Metadata,
+) -> Embeddings:
+    """Read all vectors in batches: a single message would be too long for the channel."""
+    collector = Collector(request)
+    for message in stub.StreamEmbed(request, timeout=left_s, metadata=caller):
+        collector.take(message)
+    return collector.end()
