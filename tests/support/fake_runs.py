@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import status_pb2
 
 from support.fake_catalog import FakeCatalog
 from trunkline.inference.v1 import (
     chat_pb2,
+    embedding_pb2,
     event_pb2,
     inference_service_pb2_grpc,
     message_pb2,
@@ -18,6 +20,7 @@ from trunkline.inference.v1 import (
     run_pb2,
 )
 from trunkline.kernel.errors import Cancelled, NotFound, TrunklineError
+from trunkline.kernel.status import to_grpc
 
 _LIMIT_S = 20.0
 
@@ -168,6 +171,8 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
         self.runs: dict[str, FakeRun] = {}
         self.keys: dict[str, FakeRun] = {}
         """The runs by the idempotency keys of their requests."""
+        self.embedding_fault: status_pb2.Status | None = None
+        """What embeddings end with in place of their summary."""
         self.hold: threading.Event | None = None
         """What the next call waits for before it is told its run."""
         self.reader_fault: tuple[int, TrunklineError] | None = None
@@ -184,6 +189,25 @@ class FakeInference(inference_service_pb2_grpc.InferenceServiceServicer):
         self._wait()
         context.send_initial_metadata((("trunkline-run-id", run.id),))
         yield from self._read(run, 0)
+
+    def StreamEmbed(
+        self, request: Any, context: Any
+    ) -> Iterator[embedding_pb2.StreamEmbedResponse]:
+        """Yield a vector for each text, in two batches: its number and as many halves."""
+        count = len(request.inputs)
+        vectors = [
+            embedding_pb2.Embedding(values=[number, *[0.5] * ((request.dimensions or 8) - 1)])
+            for number in range(count)
+        ]
+        for first, end in ((0, count // 2), (count // 2, count)):
+            batch = embedding_pb2.EmbeddingBatch(first_index=first, embeddings=vectors[first:end])
+            yield embedding_pb2.StreamEmbedResponse(batch=batch)
+        if self.embedding_fault is not None:
+            context.abort_with_status(to_grpc(self.embedding_fault))
+        summary = embedding_pb2.EmbeddingSummary(model=request.model, run_id="run_e")
+        if request.task:
+            summary.losses.add(path="task", reason="It does not say what vectors are for.")
+        yield embedding_pb2.StreamEmbedResponse(summary=summary)
 
     def ResumeChat(self, request: Any, context: Any) -> Iterator[event_pb2.ChatEvent]:
         """Yield the rest of a run's events."""

@@ -22,6 +22,7 @@ from trunkline.cli.connect import connect
 from trunkline.cli.demo import demo
 from trunkline.cli.disconnect import disconnect
 from trunkline.cli.doctor import doctor
+from trunkline.cli.embed import embed
 from trunkline.cli.explain import explain as explain_route
 from trunkline.cli.failures import ExitCode, Failure, explain, interrupted, show, wrong_usage
 from trunkline.cli.options import AsJson
@@ -149,6 +150,7 @@ app.add_typer(chains.app, name="chain")
 app.command("explain")(explain_route)
 app.add_typer(pki.app, name="pki")
 app.command()(chat)
+app.command()(embed)
 app.command()(attempts)
 
 
