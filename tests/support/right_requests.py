@@ -15,7 +15,7 @@ from support.chats import ask, leaving, limits, say, tool
 from trunkline.catalog.v1 import chain_pb2, model_pb2, provider_pb2, route_pb2, watch_pb2
 from trunkline.credential.v1 import access_pb2, resolve_pb2, save_pb2
 from trunkline.health.v1 import health_pb2, health_service_pb2
-from trunkline.inference.v1 import chat_pb2, message_pb2, run_pb2, usage_pb2
+from trunkline.inference.v1 import chat_pb2, embedding_pb2, message_pb2, run_pb2, usage_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.options.v1 import options_pb2
 from trunkline.process.v1 import process_pb2
@@ -245,6 +245,16 @@ def _of_inference(around: Surroundings) -> Iterator[Message]:
         interval=Duration(seconds=86_400),
     )
     for provider in around.asked:
+        yield embedding_pb2.EmbedRequest(
+            model=f"{provider}/ok",
+            inputs=["Hello", "there"],
+            dimensions=12,
+            task=embedding_pb2.EMBEDDING_TASK_QUERY,
+            fallbacks=[f"{around.asked[0]}/ok"],
+            idempotency_key="key",
+            limits=limits(connect=1, attempt=2, total=3),
+            truncate=True,
+        )
         for chat in _chats(provider):
             yield chat
             yield run_pb2.ConverseRequest(
