@@ -55,9 +55,13 @@ SETTINGS = [
     ),
     Row(
         "more than is taken",
-        {"sampling": {"stop": ["a", "b", "c", "d", "e", "f"], "seed": "9007199254740993"}},
+        {"sampling": {"stop": ["a", "b", "c", "d", "e", "f", "g"], "seed": "9007199254740993"}},
         config(stopSequences=["a", "b", "c", "d", "e"], seed=1),
-        {"sampling.stop[5]": DROPPED, "sampling.seed": TRANSLATED},
+        {
+            "sampling.stop[5]": DROPPED,
+            "sampling.stop[6]": DROPPED,
+            "sampling.seed": TRANSLATED,
+        },
     ),
     Row(
         "any JSON",

@@ -39,9 +39,9 @@ SETTINGS = [
     ),
     Row(
         "sampling that is not there",
-        {"sampling": {"top_k": 5, "stop": ["a", "b", "c", "d", "e"]}},
+        {"sampling": {"top_k": 5, "stop": ["a", "b", "c", "d", "e", "f"]}},
         {"stop": ["a", "b", "c", "d"]},
-        {"sampling.top_k": DROPPED, "sampling.stop[4]": DROPPED},
+        {"sampling.top_k": DROPPED, "sampling.stop[4]": DROPPED, "sampling.stop[5]": DROPPED},
     ),
     Row("effort", {"reasoning": {"effort": "low", "include": True}}, {"reasoning_effort": "low"}),
     Row(

@@ -19,6 +19,7 @@ from trunkline.inference.adapters.google.tools import add_tools
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
+from trunkline.inference.adapters.stops import first_stops
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2
@@ -130,12 +131,7 @@ def _add_sampling(
         if config["seed"] != sampling.seed:
             losses.translated("sampling.seed", _SEED)
     if sampling.stop:
-        config["stopSequences"] = sampling.stop[:MAX_STOP]
-        if len(sampling.stop) > MAX_STOP:
-            losses.dropped(
-                f"sampling.stop[{MAX_STOP}]",
-                f"Gemini takes {MAX_STOP} stop sequences; the first are sent.",
-            )
+        config["stopSequences"] = first_stops(sampling.stop, MAX_STOP, losses)
 
 
 def _add_format(config: Json, form: chat_pb2.ResponseFormat) -> None:

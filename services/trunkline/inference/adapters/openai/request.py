@@ -16,6 +16,7 @@ from trunkline.inference.adapters.openai.messages import translate
 from trunkline.inference.adapters.openai.tools import add_tools
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.adapters.schemas import schema_of
+from trunkline.inference.adapters.stops import first_stops
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2
@@ -88,12 +89,7 @@ def _add_sampling(body: Json, sampling: chat_pb2.Sampling, losses: Losses) -> No
     if sampling.HasField("top_k"):
         losses.dropped("sampling.top_k", "Chat Completions has no such setting.")
     if sampling.stop:
-        body["stop"] = sampling.stop[:MAX_STOP]
-        if len(sampling.stop) > MAX_STOP:
-            losses.dropped(
-                f"sampling.stop[{MAX_STOP}]",
-                f"Chat Completions takes {MAX_STOP} stop sequences; the first are sent.",
-            )
+        body["stop"] = first_stops(sampling.stop, MAX_STOP, losses)
 
 
 def _add_reasoning(body: Json, reasoning: chat_pb2.ReasoningOptions, losses: Losses) -> None:
