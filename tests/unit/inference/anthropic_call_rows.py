@@ -54,7 +54,11 @@ CALLS = [
             ),
             **BOTH_TOOLS,
         },
-        CALLED_LOST,
+        {
+            **CALLED_LOST,
+            "messages[3].content[0].tool_result": TRANSLATED,
+            "messages[3].content[1].tool_result": TRANSLATED,
+        },
     ),
     Row(
         "calls of several messages",
@@ -145,7 +149,7 @@ CALLS = [
             ),
             **CALLED,
         },
-        {**CALLED_LOST, "messages[4].content[0]": TRANSLATED},
+        {**CALLED_LOST, "messages[4].content[0].tool_result": TRANSLATED},
     ),
     Row(
         "ids and names that the provider does not take",

@@ -245,7 +245,7 @@ class _Translation:
         if result.is_error:
             answer["is_error"] = True
         self._mark(answer, path, part)
-        self.turns.answer(call_id, answer, path)
+        self.turns.answer(call_id, answer, f"{path}.tool_result")
 
     def _put(
         self, blocks: list[Any], path: str, part: message_pb2.Part, block: Json | None

@@ -59,11 +59,13 @@ class Answer:
         block: to send.
         turn: in which it came.
         path: where it stands in the request.
+        is_late: something else was said before it in its turn.
     """
 
     block: Json
     turn: Turn
     path: str
+    is_late: bool
 
 
 class Turns:
@@ -101,7 +103,7 @@ class Turns:
         """
         turn = self.speaker(USER, path)
         turn.answers = True
-        self._answers[call_id] = Answer(block, turn, path)
+        self._answers[call_id] = Answer(block, turn, path, is_late=bool(turn.blocks))
 
     def finish(self) -> list[tuple[str, list[Block]]]:
         """Return the turns, none of which is empty."""
@@ -140,7 +142,7 @@ class Turns:
                     }
                 )
                 continue
-            if answer.turn is not turn:
+            if answer.is_late or answer.turn is not turn:
                 self._losses.translated(answer.path, _MOVED)
             blocks.append(answer.block)
         return blocks
