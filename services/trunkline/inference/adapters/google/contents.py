@@ -196,7 +196,7 @@ class _Translation:
                 text = part.reasoning.text
                 # One without text was no thought, but a signature that came alone.
                 return _signed({"text": text, "thought": True} if text else {"text": ""}, signature)
-            case "reasoning" if part.reasoning.text:
+            case "reasoning" if part.reasoning.text or part.reasoning.redacted:
                 self._losses.dropped(f"{path}.reasoning", _UNSIGNED)
             case "provider_part":
                 own = part.provider_part
