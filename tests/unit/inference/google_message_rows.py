@@ -150,13 +150,13 @@ MEDIA = [
         ),
     ),
     Row(
-        "what is not taken",
+        "what is not taken as it is",
         messages(parts("ROLE_USER", {"text": "Hello"}, GIF, {"document": {
             **PDF["document"], "name": "a.pdf"}})),
-        contents(user({"text": "Hello"}, PDF_SENT)),
+        contents(user({"text": "Hello"}, {"text": "Document a.pdf:"}, PDF_SENT)),
         {
             "messages[0].content[1].image": DROPPED,
-            "messages[0].content[2].document.name": DROPPED,
+            "messages[0].content[2].document.name": TRANSLATED,
         },
     ),
 ]  # fmt: skip

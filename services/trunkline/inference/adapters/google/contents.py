@@ -20,7 +20,7 @@ from trunkline.inference.adapters.google.parts import (
     OTHERS_SIGNATURE,
     call_part,
     drop_marks,
-    media_part,
+    media_parts,
     result_part,
     unanswered_part,
 )
@@ -168,9 +168,7 @@ class _Translation:
                 drop_marks(f"messages[{index}].content[{position}]", part, self._losses)
             if not part.HasField("text"):
                 path = f"messages[{index}].content[{position}]"
-                carried = media_part(path, part, self._losses)
-                if carried is not None:
-                    parts.append(carried)
+                parts += media_parts(path, part, self._losses)
             elif part.text:
                 parts.append({"text": part.text})
         return parts

@@ -35,6 +35,7 @@ _NAMES: Final = NameForm(
 )
 
 _NO_NAMES: Final = "Gemini knows no names of documents."
+_NAME_BEFORE: Final = "Gemini knows no names of documents; a text before it says the name."
 _NOT_TAKEN: Final = "Gemini does not take this type of media."
 _MEDIA_FOLLOW: Final = "The model takes text results only; it follows in a turn of the user."
 
@@ -65,15 +66,24 @@ def drop_marks(path: str, part: message_pb2.Part, losses: Losses) -> None:
         losses.dropped(f"{path}.signature", OTHERS_SIGNATURE)
 
 
-def media_part(path: str, part: message_pb2.Part, losses: Losses) -> Json | None:
-    """Translate a picture or a document; None when it cannot be carried."""
+def media_parts(path: str, part: message_pb2.Part, losses: Losses) -> list[Json]:
+    """Translate a picture or a document of the user; the name of one is told before it."""
+    carried = _media_part(path, part, losses)
+    if carried is None:
+        return []
+    if not part.document.name:
+        return [carried]
+    losses.translated(f"{path}.document.name", _NAME_BEFORE)
+    return [{"text": f"Document {part.document.name}:"}, carried]
+
+
+def _media_part(path: str, part: message_pb2.Part, losses: Losses) -> Json | None:
+    """Translate a picture or a document but for its name; None when it cannot be carried."""
     kind = "image" if part.HasField("image") else "document"
     holder = part.image if kind == "image" else part.document
     if holder.media_type in _REFUSED_MEDIA:
         losses.dropped(f"{path}.{kind}", _NOT_TAKEN)
         return None
-    if kind == "document" and part.document.name:
-        losses.dropped(f"{path}.document.name", _NO_NAMES)
     if holder.HasField("data"):
         data = to_base64(holder.data)
         return {"inlineData": {"mimeType": holder.media_type, "data": data}}
@@ -121,9 +131,11 @@ def result_part(
         if piece.HasField("text"):
             texts.append(piece.text)
             continue
-        carried = media_part(where, piece, losses)
+        carried = _media_part(where, piece, losses)
         if carried is None:
             continue
+        if piece.document.name:
+            losses.dropped(f"{where}.document.name", _NO_NAMES)
         data = carried.get("inlineData")
         if family.media_in_results and data and data["mimeType"] in _MEDIA_OF_RESULTS:
             inside.append(carried)
