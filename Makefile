@@ -9,7 +9,7 @@ GRPCURL_VERSION := v1.9.3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-full check compose-test format generate bench tools clean
+.PHONY: help up test test-full fidelity providers check compose-test format generate bench tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,12 @@ test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
 
 test-full: $(VENV)/.development tools ## Run every matrix whole, at most 30 minutes
 	TRUNKLINE_TEST_FULL=1 $(BIN)/python -m pytest -n 4 --dist worksteal
+
+fidelity: $(VENV)/.development ## What arrives of a transcript that goes from each format to each
+	PYTHONPATH=tests $(BIN)/python -m fidelity
+
+providers: $(VENV)/.development ## Write docs/providers.md from what cases show
+	PYTHONPATH=tests $(BIN)/python -m fidelity --write
 
 check: $(VENV)/.development ## Format, lint, types, imports, contract, generated code
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""What becomes of a transcript that goes from one vendor to another, told feature by feature."""
