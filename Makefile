@@ -4,12 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 GRPCURL_VERSION := v1.9.3
+# Programs of others that the tests talk to, each with what it needs apart from all else.
+PEERS := $(TOOLS)/peers
+AIMOCK_VERSION := 1.43.0
+GGUF_VERSION := 0.19.0
+LITELLM_VERSION := 1.106.0
+XLLAMACPP_VERSION := 2026.10.11549
+AIMOCK := $(PEERS)/aimock/.installed-$(AIMOCK_VERSION)
+LITELLM := $(PEERS)/litellm/.installed-$(LITELLM_VERSION)
+LLAMA := $(PEERS)/llama/.installed-$(XLLAMACPP_VERSION)-$(GGUF_VERSION)
 
 # Where it is set, every process of ours would compile what was changed, again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-full fidelity providers check compose-test format generate bench tools clean
+.PHONY: help up test test-full fidelity providers check compose-test format generate bench tools peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,10 +38,10 @@ $(VENV)/.development: $(VENV)/.installed
 up: $(VENV)/.installed ## Set up and run all four services on 127.0.0.1:50051
 	@$(BIN)/trunkline up
 
-test: $(VENV)/.development tools ## Set up and run all tests, at most 4 minutes
+test: $(VENV)/.development tools peers ## Set up and run all tests, at most 4 minutes
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-full: $(VENV)/.development tools ## Run every matrix whole, at most 30 minutes
+test-full: $(VENV)/.development tools peers ## Run every matrix whole, at most 30 minutes
 	TRUNKLINE_TEST_FULL=1 $(BIN)/python -m pytest -n 4 --dist worksteal
 
 fidelity: $(VENV)/.development ## What arrives of a transcript that goes from each format to each
@@ -71,6 +80,29 @@ tools: ## Install the real grpcurl where Go is there
 	elif test "$$TRUNKLINE_REQUIRE_ALL" = 1; then \
 	  echo "grpcurl is missing and Go cannot install it: install Go 1.24 or newer"; exit 1; \
 	fi
+
+peers: $(LITELLM) $(LLAMA) ## Install the programs of others that tests talk to
+	@if test -e $(AIMOCK); then :; \
+	elif command -v npm >/dev/null; then \
+	  rm -rf $(PEERS)/aimock && mkdir -p $(PEERS)/aimock && \
+	  npm install --prefix $(PEERS)/aimock --no-audit --no-fund --silent @copilotkit/aimock@$(AIMOCK_VERSION) && \
+	  touch $(AIMOCK); \
+	elif test "$$TRUNKLINE_REQUIRE_ALL" = 1; then \
+	  echo "aimock is missing and npm cannot install it: install Node.js 20.15 or newer"; exit 1; \
+	fi
+
+$(LITELLM):
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "litellm[proxy]==$(LITELLM_VERSION)"
+	touch $@
+
+$(LLAMA):
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  xllamacpp==$(XLLAMACPP_VERSION) gguf==$(GGUF_VERSION)
+	touch $@
 
 clean: ## Remove what was built
 	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

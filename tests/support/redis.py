@@ -11,7 +11,6 @@ import itertools
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import redis
 
+from support.launcher import LAUNCHER
 from support.ports import free_ports
 
 PASSWORD = "pw-%/#?+ü"
@@ -26,14 +26,6 @@ PASSWORD_IN_URL = "pw-%25%2F%23%3F%2B%C3%BC"
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 30.0
-# Has the kernel end the server when its parent is killed; in a process of its own, because to
-# do so in a child of one that has gRPC's threads is not safe.
-_LAUNCH = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 def find_server() -> Path:
@@ -100,7 +92,7 @@ class RedisServer:
         file = self.root / "redis.conf"
         file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         self._process = subprocess.Popen(
-            [sys.executable, "-ISc", _LAUNCH, str(find_server()), str(file)],
+            [*LAUNCHER, str(find_server()), str(file)],
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from support.answers import answer, calls_of, result_of, text_of
 from support.chats import ask, kind_name, read, refused, stream, tool
 from support.deployment import Deployment
-from support.folding import fold
 from trunkline.credential.v1 import save_pb2
 from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
 
@@ -33,8 +32,6 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
-Completed = result_pb2.Completed
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def formats() -> AsyncIterator[Deployment]:
@@ -49,27 +46,6 @@ async def formats() -> AsyncIterator[Deployment]:
                 kind="sandbox" if name == "openai" else f"sandbox-{name}",
             )
         yield deployment
-
-
-async def answer(
-    deployment: Deployment, request: chat_pb2.ChatRequest, *, streamed: bool
-) -> Completed:
-    """Ask; return the answer, which the events of a stream must fold to."""
-    if not streamed:
-        response = await deployment.inference.Chat(request, metadata=deployment.admin, timeout=20)
-        return response.completed
-    reading = await read(
-        stream(deployment.channel, "StreamChat", request, deployment.admin, timeout=20)
-    )
-    completed = reading.completed
-    assert fold(reading.events) == completed.message
-    assert reading.sequences == list(range(1, len(reading.events) + 1))
-    return completed
-
-
-def text_of(completed: Completed) -> str:
-    """Return an answer's text."""
-    return "".join(part.text for part in completed.message.content)
 
 
 both = pytest.mark.parametrize("streamed", [True, False], ids=["stream", "unary"])
@@ -146,11 +122,11 @@ async def test_tool_loop_comes_to_its_end(formats: Deployment, name: str, stream
     request.tools.append(tool("weather", city="string"))
     completed = await answer(formats, request, streamed=streamed)
     assert completed.finish_reason == result_pb2.FINISH_REASON_TOOL_CALLS
-    (call,) = [part.tool_call for part in completed.message.content if part.HasField("tool_call")]
+    (call,) = calls_of(completed)
     assert call.name == "weather"
     assert "city" in json.loads(call.arguments)
     request.messages.append(completed.message)
-    request.messages.append(_result(call, "Rain from the west"))
+    request.messages.append(result_of(call, "Rain from the west"))
     completed = await answer(formats, request, streamed=streamed)
     assert "Rain from the west" in text_of(completed)
     assert completed.finish_reason == result_pb2.FINISH_REASON_STOP
@@ -164,14 +140,14 @@ async def test_parallel_calls_keep_apart(formats: Deployment, name: str, streame
     request.tools.append(tool("weather", city="string"))
     request.tools.append(tool("time", zone="string"))
     completed = await answer(formats, request, streamed=streamed)
-    calls = [part.tool_call for part in completed.message.content if part.HasField("tool_call")]
+    calls = calls_of(completed)
     assert len(calls) >= 2
     assert len({call.id for call in calls}) == len(calls)
     assert all(isinstance(json.loads(call.arguments), dict) for call in calls)
     request.messages.append(completed.message)
     # In another order than they were asked for in.
     for number, call in reversed(list(enumerate(calls))):
-        request.messages.append(_result(call, f"result-{number}"))
+        request.messages.append(result_of(call, f"result-{number}"))
     completed = await answer(formats, request, streamed=streamed)
     assert "result-0" in text_of(completed)
 
@@ -243,10 +219,3 @@ async def test_a_revoked_key_is_refused_before_it_is_saved(formats: Deployment, 
     assert failure.reason == "VERIFICATION_FAILED"
     assert failure.metadata["verdict"] == "REVOKED"
     await answer(formats, ask(f"{name}/ok"), streamed=False)
-
-
-def _result(call: message_pb2.ToolCall, text: str) -> message_pb2.Message:
-    """Return the message that answers a call."""
-    result: dict[str, Any] = {"call_id": call.id, "content": [message_pb2.Part(text=text)]}
-    part = message_pb2.Part(tool_result=message_pb2.ToolResult(**result))
-    return message_pb2.Message(role=message_pb2.ROLE_TOOL, content=[part])
