@@ -102,6 +102,8 @@ BY_TYPE = [
     (400, "authentication_error", NOT_AUTHORIZED),
     (503, "rate_limit_error", RATE_LIMITED),
     (400, "overloaded_error", SERVER_ERROR),
+    # A type of llama.cpp's own, in Anthropic's format too.
+    (400, "exceed_context_size_error", CONTEXT_TOO_LONG),
     (400, "no_such_error", INVALID_REQUEST),
     (429, "invalid_request_error", RATE_LIMITED),
 ]

@@ -48,6 +48,8 @@ _CODES: Final[dict[str, Kind]] = {
     "claude_code_key_creator_not_member": NOT_AUTHORIZED,
     "cmek_key_disabled": NOT_AUTHORIZED,
     "cmek_key_network_blocked": NOT_AUTHORIZED,
+    # llama.cpp, which has this format too, https://github.com/ggml-org/llama.cpp/pull/15780
+    "exceed_context_size_error": CONTEXT_TOO_LONG,
 }
 
 # (status, phrase in small letters, kind)
