@@ -181,6 +181,8 @@ class _Author:
         if own.issuer.vendor == "google":
             data = base64.b64encode(_PNG + text.encode()).decode()
             block = {"inlineData": {"mimeType": "image/png", "data": data}}
+        elif own.issuer.vendor == "openai":
+            block = {"type": "web_search_call", "action": {"type": "search", "query": text}}
         else:
             source = {"type": "text", "media_type": "text/plain", "data": text}
             block = {"type": "document", "source": source}
@@ -202,7 +204,9 @@ class _Author:
         """Sign a part as somebody's sandbox does."""
         issuer = self._draw(st.sampled_from(self._issuers))
         part.signature.issuer.CopyFrom(issuer)
-        if issuer.vendor == "google" and not part.HasField("tool_call"):
+        if issuer.vendor == "openai" or (
+            issuer.vendor == "google" and not part.HasField("tool_call")
+        ):
             content = ""
         part.signature.value = sign(issuer.vendor, issuer.model, content)
         self.written.signatures.append((where, part.signature))

@@ -20,12 +20,14 @@ from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
 from trunkline.inference.adapters.provenance import issuer_at
+from trunkline.inference.adapters.responses import ResponsesAdapter
 from trunkline.inference.transcript import check
 from trunkline.inference.v1 import message_pb2
 from trunkline.sandbox.faces.anthropic.blocks import read_system
 from trunkline.sandbox.faces.anthropic.messages import read_messages as read_anthropic
 from trunkline.sandbox.faces.google.contents import read_contents, read_instruction
 from trunkline.sandbox.faces.ollama.request import read_prompt as read_ollama
+from trunkline.sandbox.faces.openai.items import read_items
 from trunkline.sandbox.faces.openai.messages import read_messages as read_openai
 
 Body = dict[str, Any]
@@ -46,6 +48,21 @@ def read_as_openai(body: Body, target: Target) -> Pairs:
         if message["role"] == "tool"
     }
     return {call_id: (said, answers[call_id]) for call_id, said in called.items()}
+
+
+def read_as_responses(body: Body, target: Target) -> Pairs:
+    """As `read_as_openai`."""
+    read_items(body["input"], target.model)
+    calls = [item for item in body["input"] if item["type"] == "function_call"]
+    for call in calls:
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call["call_id"])
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call["name"])
+    answers = {
+        item["call_id"]: shown(item["output"])
+        for item in body["input"]
+        if item["type"] == "function_call_output"
+    }
+    return {call["call_id"]: (call["arguments"], answers[call["call_id"]]) for call in calls}
 
 
 def read_as_anthropic(body: Body, target: Target) -> Pairs:
@@ -127,6 +144,7 @@ def at(provider: str, model: str) -> Target:
 
 CLAUDE = at("anthropic", "claude-opus-4-5")
 GEMINI = at("google", "gemini-3-pro-preview")
+GPT = at("openai", "gpt-5.6-sol")
 VENDORS = {
     "openai": Vendor(OpenAIAdapter(), at("openai", "gpt-1"), read_as_openai),
     "like openai": Vendor(
@@ -141,12 +159,14 @@ VENDORS = {
         GoogleAdapter(), at("google", "gemini-3.8-flash"), read_as_google, "google"
     ),
     "ollama": Vendor(OllamaAdapter(), at("ollama", "qwen3"), read_as_ollama),
+    "responses": Vendor(ResponsesAdapter(), GPT, read_as_responses, "openai"),
 }
 ISSUERS = [
     *(issuer_at(vendor.target, vendor.name) for vendor in VENDORS.values() if vendor.name),
     issuer_at(replace(CLAUDE, credential_id="cred_2"), "anthropic"),
     issuer_at(replace(GEMINI, credential_id="cred_2"), "google"),
     issuer_at(replace(GEMINI, credential_id=""), "google"),
+    issuer_at(replace(GPT, provider="azure"), "openai"),
 ]
 
 

@@ -117,7 +117,8 @@ def is_list(body: bytes, read_models: Callable[[bytes], object], key: bytes) -> 
 
 def has_key(target: Target) -> bool:
     """Tell whether a probe of the target sends anything that authenticates."""
-    return bool(target.secret.api_key or target.secret.headers)
+    secret = target.secret
+    return bool(secret.api_key or secret.bearer_token.token or secret.headers)
 
 
 def _is_page(body: bytes) -> bool:

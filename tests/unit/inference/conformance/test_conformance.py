@@ -11,6 +11,7 @@ from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.adapters.responses import ResponsesAdapter
 from unit.inference.conformance import (
     anthropic_blocks,
     anthropic_documents,
@@ -25,6 +26,9 @@ from unit.inference.conformance import (
     openai_documents,
     openai_failures,
     openai_streams,
+    responses_documents,
+    responses_failures,
+    responses_streams,
 )
 from unit.inference.conformance.suite import Case, check, check_cuts
 
@@ -49,6 +53,11 @@ CASES: dict[Adapter, tuple[Case, ...]] = {
         *ollama_streams.STREAMS,
         *ollama_documents.DOCUMENTS,
         *ollama_failures.FAILURES,
+    ),
+    ResponsesAdapter(): (
+        *responses_streams.STREAMS,
+        *responses_documents.DOCUMENTS,
+        *responses_failures.FAILURES,
     ),
 }
 EVERY = [(adapter, case) for adapter, cases in CASES.items() for case in cases]

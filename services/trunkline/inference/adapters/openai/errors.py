@@ -23,9 +23,7 @@ from trunkline.inference.adapters.openai.words import read_words
 from trunkline.inference.adapters.words import Words
 from trunkline.inference.v1 import failure_pb2
 
-# Codes that say the same under every status. What OpenAI uses with several
-# (`invalid_request_error`, `slow_down`, `server_error`) is not among them.
-_CODES: Final[dict[str, Kind]] = {
+CODES: Final[dict[str, Kind]] = {
     # OpenAI, https://platform.openai.com/docs/guides/error-codes
     "rate_limit_exceeded": RATE_LIMITED,
     "insufficient_quota": QUOTA,
@@ -63,9 +61,10 @@ _CODES: Final[dict[str, Kind]] = {
     "rate_limit_error": RATE_LIMITED,
     "overloaded_error": SERVER_ERROR,
 }
+"""Codes that say the same under every status. What OpenAI uses with several
+(`invalid_request_error`, `slow_down`, `server_error`) is not among them."""
 
-# (status, phrase in small letters, kind)
-_PHRASES: Final[tuple[tuple[int, str, Kind], ...]] = (
+PHRASES: Final[tuple[tuple[int, str, Kind], ...]] = (
     # vLLM, https://github.com/vllm-project/vllm/issues/20409; OpenRouter passes it on
     (400, "maximum context length", CONTEXT_TOO_LONG),
     # Anthropic's models behind LiteLLM and OpenRouter
@@ -86,14 +85,24 @@ _PHRASES: Final[tuple[tuple[int, str, Kind], ...]] = (
     (400, "your prompt was flagged", CONTENT_FILTERED),
 )
 
+"""Status, phrase in small letters, kind."""
+
 # Groq's flex tier without capacity.
-_TABLE: Final = FailureTable(_CODES, _PHRASES, {498: RATE_LIMITED})
+TABLE: Final = FailureTable(CODES, PHRASES, {498: RATE_LIMITED})
 
 
-def classify(target: Target, reply: Reply) -> failure_pb2.AttemptFailure:
-    """Say what a refusal means; see `Adapter.classify`."""
+def classify(
+    target: Target, reply: Reply, table: FailureTable = TABLE
+) -> failure_pb2.AttemptFailure:
+    """Say what a refusal means; see `Adapter.classify`.
+
+    Args:
+        target: who was asked.
+        reply: what came.
+        table: of a format that says it in the same shapes.
+    """
     words = read_words(reply.body) or Words()
-    kind = _TABLE.refused(reply, words)
+    kind = table.refused(reply, words)
     return refusal(
         target,
         reply,
@@ -106,4 +115,4 @@ def classify(target: Target, reply: Reply) -> failure_pb2.AttemptFailure:
 
 def in_stream(target: Target, words: Words, frame: bytes) -> ProviderFailed:
     """Return the failure for an error inside of a reply with status 200."""
-    return stream_failure(target, words, _TABLE.kind(words, words.status, words.message), frame)
+    return stream_failure(target, words, TABLE.kind(words, words.status, words.message), frame)

@@ -72,8 +72,9 @@ def own_headers(target: Target) -> dict[str, str]:
     """Return the format's own headers, with what authenticates."""
     secret = target.secret
     headers: dict[str, str] = {}
-    if secret.api_key:
-        headers["authorization"] = f"Bearer {secret.api_key}"
+    key = secret.api_key or secret.bearer_token.token
+    if key:
+        headers["authorization"] = f"Bearer {key}"
     if secret.organization:
         headers["openai-organization"] = secret.organization
     if secret.project:

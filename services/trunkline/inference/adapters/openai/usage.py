@@ -54,6 +54,24 @@ def read_usage(raw: Json) -> result_pb2.Usage:
     total = count(raw, "total_tokens")
     beside = reasoning > completion if not total else total == prompt + completion + reasoning
     output = completion + reasoning if beside else completion
+    return divide(prompt=prompt, output=output, read=read, written=written, reasoning=reasoning)
+
+
+def divide(
+    *, prompt: int, output: int, read: int, written: int, reasoning: int
+) -> result_pb2.Usage:
+    """Divide what an answer took into classes that do not overlap.
+
+    Args:
+        prompt: all tokens of the question.
+        output: all tokens of the answer, reasoning included.
+        read: those of the question that were read from the cache.
+        written: those that were written to it.
+        reasoning: those of the answer that were reasoning.
+
+    Returns:
+        Usage with source REPORTED.
+    """
     # A count above the prompt (seen with xAI) cannot be a part of it.
     fresh = prompt - read - written if read + written <= prompt else prompt
     return result_pb2.Usage(

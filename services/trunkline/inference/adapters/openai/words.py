@@ -35,14 +35,14 @@ def _words(said: Json) -> Words | None:
     """
     error = said.get("error")
     if isinstance(error, dict) and error:
-        return _of_object(error)
+        return words_of(error)
     if isinstance(error, str) and error:
-        return _of_object({**said, "message": error})
+        return words_of({**said, "message": error})
     if said.get("object") == "error":
-        return _of_object(said)
+        return words_of(said)
     for choice in said["choices"] if isinstance(said.get("choices"), list) else ():
         if isinstance(choice, dict) and isinstance(choice.get("error"), dict):
-            return _of_object(choice["error"])
+            return words_of(choice["error"])
     groq = said.get("x_groq")
     if isinstance(groq, dict) and groq.get("error"):
         return Words(message=words_text(groq["error"]))
@@ -51,12 +51,12 @@ def _words(said: Json) -> Words | None:
     if said.get("detail"):
         return Words(message=words_text(said["detail"]))
     if isinstance(said.get("message"), str):
-        return _of_object(said)
+        return words_of(said)
     return None
 
 
-def _of_object(error: Json) -> Words:
-    """Read an error object."""
+def words_of(error: Json) -> Words:
+    """Read an error object, `{"message", "type", "code"}`."""
     metadata = error.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     codes = [error.get("code"), metadata.get("error_type"), error.get("type"), error.get("status")]
