@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from trunkline.credential import store
 from trunkline.credential.access import Access
@@ -33,6 +33,12 @@ from trunkline.kernel.watch import Feed
 Context: TypeAlias = Any  # the servicer never touches it; the interceptor does
 
 _CREDENTIAL_KEY = re.compile(r"[a-z0-9-]{1,63}/cred_[0-9A-Za-z]{1,64}", re.ASCII)
+# What a secret is, by the field that holds it.
+_KINDS: Final = {
+    "api_key": credential_pb2.CREDENTIAL_KIND_API_KEY,
+    "bearer_token": credential_pb2.CREDENTIAL_KIND_BEARER_TOKEN,
+    "headers": credential_pb2.CREDENTIAL_KIND_HEADERS,
+}
 _TOKEN_KEY = re.compile(r"tok_[0-9A-Za-z]{1,64}", re.ASCII)
 
 
@@ -58,11 +64,11 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
         self, request: save_pb2.SaveApiKeyRequest, context: Context
     ) -> save_pb2.SaveApiKeyResponse:
         """Prove a key, then save it."""
-        has_key = request.HasField("api_key")
-        if not has_key and not request.headers:
+        kind = request.WhichOneof("secret") or ("headers" if request.headers else "")
+        if kind not in _KINDS:
             raise InvalidArgument(
                 "WRONG_SECRET_KIND",
-                "Neither a key nor a header came with the request.",
+                "Neither a key, a token nor a header came with the request.",
                 metadata={"provider": request.provider, "expected": "api_key"},
             )
         secret = provider_pb2.ProviderSecret(
@@ -70,16 +76,14 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
             organization=request.organization,
             project=request.project,
         )
-        if has_key:
+        if kind == "api_key":
             secret.api_key = request.api_key
+        elif kind == "bearer_token":
+            secret.bearer_token.CopyFrom(request.bearer_token)
         credential = await self._vault.save(
             Draft(
                 provider=request.provider,
-                kind=(
-                    credential_pb2.CREDENTIAL_KIND_API_KEY
-                    if has_key
-                    else credential_pb2.CREDENTIAL_KIND_HEADERS
-                ),
+                kind=_KINDS[kind],
                 secret=secret,
                 base_url=request.base_url,
                 purpose=provider_pb2.PROBE_PURPOSE_PROVE_KEY,

@@ -92,10 +92,11 @@ class Vault:
         Raises:
             NotFound: PROVIDER_NOT_FOUND.
             InvalidArgument: ADDRESS_REFUSED; INVALID_REQUEST: the provider has as many
-                other keys as it can have.
+                other keys as it can have, or the token has ended.
             FailedPrecondition: VERIFICATION_FAILED.
             Unavailable: VERIFICATION_IMPOSSIBLE, PEER_UNAVAILABLE.
         """
+        _check_lasts(draft.secret, self._clock.time_ns())
         provider = await find_provider(self._catalog, draft.provider)
         own = parse_address(draft.base_url) if draft.base_url.strip() else None
         address = own or parse_address(provider.endpoint.base_url)
@@ -188,7 +189,7 @@ class Vault:
             credential=credential,
             reason=(
                 resolve_pb2.RESOLUTION_REASON_CENTRAL
-                if secret.HasField("api_key") or secret.headers
+                if secret.WhichOneof("kind") or secret.headers
                 else resolve_pb2.RESOLUTION_REASON_NO_KEY_NEEDED
             ),
         )
@@ -227,6 +228,19 @@ class Vault:
         """
         if not await self._database.checkpoint():
             log.warning("sealed_remains_kept", database=self._database.service)
+
+
+def _check_lasts(secret: provider_pb2.ProviderSecret, now_ns: int) -> None:
+    """Refuse a token that has ended.
+
+    Raises:
+        InvalidArgument: INVALID_REQUEST.
+    """
+    token = secret.bearer_token
+    if token.HasField("expire_time") and token.expire_time.ToNanoseconds() <= now_ns:
+        raise InvalidArgument.of(
+            Violation("bearer_token.expire_time", "has passed; bring a token that lasts")
+        )
 
 
 async def _find_place(

@@ -60,9 +60,27 @@ class Keys:
         """Return the secret of a credential for one owner and origin.
 
         Raises:
-            FailedPrecondition: NO_CREDENTIAL: it is gone, or not for this origin.
+            FailedPrecondition: NO_CREDENTIAL: it is gone, not for this origin, or a token
+                that has ended, which no provider is asked with.
             Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
         """
+        secret = await self._find(credential, owner, origin)
+        token = secret.bearer_token
+        if (
+            token.HasField("expire_time")
+            and token.expire_time.ToNanoseconds() <= self._clock.time_ns()
+        ):
+            raise FailedPrecondition(
+                "NO_CREDENTIAL",
+                f"The token of {credential.provider} has ended; save a new one.",
+                metadata={"provider": credential.provider, "policy": "no_key"},
+            )
+        return secret
+
+    async def _find(
+        self, credential: credential_pb2.Credential, owner: Owner, origin: str
+    ) -> provider_pb2.ProviderSecret:
+        """Return the secret that is kept, or ask for it; raises as `resolve`."""
         key = (credential.id, credential.version, owner.principal, owner.on_behalf_of, origin)
         kept = self._kept.get(key)
         if kept is not None and kept.until > self._clock.monotonic():

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from trunkline.credential.v1 import credential_pb2, resolve_pb2
 from trunkline.inference.keys import Keys
 from trunkline.inference.terms import Owner
 from trunkline.inference.v1 import provider_pb2
 from trunkline.kernel.call import Call, enter_call
-from trunkline.kernel.clock import SystemClock
+from trunkline.kernel.clock import Clock, SystemClock
+from trunkline.kernel.errors import FailedPrecondition
 from trunkline.views.credentials import CredentialView
 
 ORIGIN = "https://api.example.com:443"
@@ -29,6 +31,7 @@ class SlowService:
     def __init__(self) -> None:
         self.asked = 0
         self.go = asyncio.Event()
+        self.secret = provider_pb2.ProviderSecret(api_key="the-key")
 
     async def resolve(
         self, request: resolve_pb2.ResolveCredentialRequest, context: Any
@@ -36,9 +39,7 @@ class SlowService:
         """Wait, then answer."""
         self.asked += 1
         await self.go.wait()
-        return resolve_pb2.ResolveCredentialResponse(
-            secret=provider_pb2.ProviderSecret(api_key="the-key")
-        )
+        return resolve_pb2.ResolveCredentialResponse(secret=self.secret)
 
 
 @pytest.fixture
@@ -48,8 +49,15 @@ async def service() -> SlowService:
 
 
 @pytest.fixture
-async def keys(tmp_path: Path, service: SlowService) -> AsyncIterator[tuple[Keys, CredentialView]]:
+async def keys(service: SlowService) -> AsyncIterator[tuple[Keys, CredentialView]]:
     """Give keys that ask it, and the view that they follow."""
+    async with serving(service, SystemClock()) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(service: SlowService, clock: Clock) -> AsyncIterator[tuple[Keys, CredentialView]]:
+    """Yield keys that ask a service on a real socket, and the view that they follow."""
     server = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(
         service.resolve,
@@ -68,7 +76,7 @@ async def keys(tmp_path: Path, service: SlowService) -> AsyncIterator[tuple[Keys
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         view = CredentialView(channel, SystemClock(), max_staleness_s=30)
         view.change("credential", ENTRY)
-        yield Keys(channel, view, SystemClock()), view
+        yield Keys(channel, view, clock), view
     await server.stop(0)
 
 
@@ -104,3 +112,37 @@ async def test_a_key_that_went_while_it_was_asked_for_is_not_kept(
     await asking
     await keys[0].resolve(ENTRY, Owner("ana"), ORIGIN)
     assert service.asked == 2
+
+
+class _Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def time_ns(self) -> int:
+        """Return the time of day."""
+        return int(self.seconds * 1e9)
+
+    def monotonic(self) -> float:
+        """Return the same, as a span."""
+        return self.seconds
+
+
+async def test_a_token_that_has_ended_is_used_no_more(service: SlowService) -> None:
+    """It is refused by name before anybody is asked, though it is kept for longer than it lasts."""
+    clock = _Hands()
+    end = Timestamp(seconds=int(clock.seconds) + 60)
+    service.secret = provider_pb2.ProviderSecret(
+        bearer_token=provider_pb2.BearerToken(token="eyJ-canary", expire_time=end)
+    )
+    service.go.set()
+    async with serving(service, clock) as (keys, _):
+        assert await keys.resolve(ENTRY, Owner("dora"), ORIGIN) == service.secret
+        clock.seconds += 60
+        with pytest.raises(FailedPrecondition) as refused:
+            await keys.resolve(ENTRY, Owner("dora"), ORIGIN)
+        assert refused.value.reason == "NO_CREDENTIAL"
+        assert "token of p has ended" in refused.value.message
+        assert "canary" not in str(refused.value)
+        assert service.asked == 1

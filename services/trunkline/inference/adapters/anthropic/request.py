@@ -130,6 +130,8 @@ def _headers(target: Target) -> dict[str, str]:
     headers = {_VERSION: next(named, VERSION)}
     if target.secret.api_key:
         headers["x-api-key"] = target.secret.api_key
+    elif target.secret.bearer_token.token:
+        headers["authorization"] = f"Bearer {target.secret.bearer_token.token}"
     if target.secret.project:
         headers["anthropic-workspace-id"] = target.secret.project
     return headers

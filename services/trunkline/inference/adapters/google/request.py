@@ -90,6 +90,8 @@ def own_headers(target: Target) -> dict[str, str]:
     headers: dict[str, str] = {}
     if target.secret.api_key:
         headers["x-goog-api-key"] = target.secret.api_key
+    elif target.secret.bearer_token.token:
+        headers["authorization"] = f"Bearer {target.secret.bearer_token.token}"
     if target.secret.project:
         headers["x-goog-user-project"] = target.secret.project
     return headers

@@ -7,7 +7,13 @@ from typing import Final
 from trunkline.inference.adapters.adapter import Reply, Target
 from trunkline.inference.adapters.google.errors import classify
 from trunkline.inference.adapters.google.models import read_models
-from trunkline.inference.adapters.verification import accepted, is_list, refused, verification
+from trunkline.inference.adapters.verification import (
+    accepted,
+    has_key,
+    is_list,
+    refused,
+    verification,
+)
 from trunkline.inference.v1 import failure_pb2, provider_pb2
 
 # Keys that are of no use any more, though they are refused like those that lack a permission:
@@ -27,10 +33,7 @@ def verify(
         return verification(target, accepted(target, purpose), None)
     failure = classify(target, reply)
     verdict = refused(reply, failure)
-    secret = target.secret
-    if verdict == provider_pb2.VERDICT_WRONG_SCOPE and (
-        _is_gone(failure) or not (secret.api_key or secret.headers)
-    ):
+    if verdict == provider_pb2.VERDICT_WRONG_SCOPE and (_is_gone(failure) or not has_key(target)):
         verdict = provider_pb2.VERDICT_REVOKED
     return verification(target, verdict, failure)
 

@@ -91,7 +91,7 @@ def build_probe(target: Target, purpose: provider_pb2.ProbePurpose.ValueType) ->
 
 def own_headers(target: Target) -> dict[str, str]:
     """Return what authenticates; a server of one's own takes no notice of it."""
-    key = target.secret.api_key
+    key = target.secret.api_key or target.secret.bearer_token.token
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
