@@ -286,7 +286,19 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
         ("http://localhost:11434", "ollama", Format.OLLAMA),
         ("http://127.0.0.1:11434", "ollama", Format.OLLAMA),
         ("https://ollama.com", "ollama", Format.OLLAMA),
-        # Their second faces, which speak the format openai.
+        ("https://my.openai.azure.com/openai/v1", "azure-openai", Format.AZURE),
+        ("https://my.openai.azure.com/openai/deployments/gpt", "azure-openai", Format.AZURE),
+        ("https://my.openai.azure.us", "azure-openai", Format.AZURE),
+        ("https://my.openai.azure.cn", "azure-openai", Format.AZURE),
+        ("https://my.cognitiveservices.azure.com/openai", "azure-openai", Format.AZURE),
+        ("https://my.services.ai.azure.com/openai/v1", "azure-openai", Format.AZURE),
+        ("https://name.eastus.models.ai.azure.com/v1", "azure-openai", Format.AZURE),
+        # Their second faces, which speak another format.
+        (
+            "https://my.services.ai.azure.com/anthropic/v1",
+            "openai-compatible",
+            Format.OPENAI,
+        ),
         ("http://localhost:11434/v1", "openai-compatible", Format.OPENAI),
         ("https://ollama.com/v1", "openai-compatible", Format.OPENAI),
         (
@@ -299,7 +311,7 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
 def test_a_vendor_with_a_format_of_its_own_is_recognised(
     url: str, slug: str, wire_format: Format
 ) -> None:
-    """The host tells the vendor; a path that speaks the format openai is no vendor's own."""
+    """The host tells the vendor; a path that speaks another format is no vendor's own."""
     recognised = recognise(parse_base_url(url))
 
     assert (recognised.type, recognised.format) == (slug, wire_format)
@@ -315,7 +327,9 @@ def test_a_vendor_with_a_format_of_its_own_is_recognised(
         "https://openrouter-ai.com",
         "https://notgroq.com",
         "https://evil.com/api.groq.com",
-        "https://my.openai.azure.com/openai/v1",
+        "https://openai.azure.com.evil.com",
+        "https://notopenai.azure.com",
+        "https://management.azure.com",
         "https://ai",
         "https://com",
         "https://googleapis.com",
@@ -342,6 +356,7 @@ def test_every_row_is_named() -> None:
     assert all(row.display_name for row in RECOGNISED.values())
     assert {row.type for row in RECOGNISED.values()} == {
         "anthropic",
+        "azure-openai",
         "google",
         "ollama",
         "openai",

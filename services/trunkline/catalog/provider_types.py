@@ -18,7 +18,9 @@ from trunkline.kernel.extensions import installed_adapters
 DATA_FILE: Final = "provider_types.toml"
 
 # The wire formats that inference has an adapter for, beside those that others install.
-SERVED_FORMATS: Final = frozenset({"anthropic", "google", "ollama", "openai"})
+SERVED_FORMATS: Final = frozenset(
+    {"anthropic", "azure", "google", "ollama", "openai", "openai-responses"}
+)
 
 FALLBACK_TYPE: Final = "openai-compatible"
 

@@ -17,6 +17,7 @@ from trunkline.catalog.field_mask import read_mask
 from trunkline.catalog.provider_types import (
     COMPATIBLE_TYPES,
     FALLBACK_TYPE,
+    SAME_PATHS,
     ProviderType,
     ProviderTypes,
 )
@@ -231,5 +232,7 @@ def _settle_format(chosen: str, hint: str, kind: ProviderType) -> str:
     Raises:
         InvalidArgument: INVALID_REQUEST: the format is not served.
     """
+    if hint == SAME_PATHS.get(kind.format):
+        hint = ""
     check_format(chosen or hint or kind.format)
     return chosen or ("" if hint == kind.format else hint)

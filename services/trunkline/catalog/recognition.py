@@ -32,6 +32,13 @@ class Recognition:
 RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
     {
         "anthropic.com": Recognition("anthropic", "Anthropic", Format.ANTHROPIC),
+        # Azure's own, also of its sovereign clouds; a resource is a name under one of them.
+        "openai.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "openai.azure.us": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "openai.azure.cn": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "cognitiveservices.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "services.ai.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "models.ai.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
         "generativelanguage.googleapis.com": Recognition("google", "Google Gemini", Format.GOOGLE),
         "ollama.com": Recognition("ollama", "Ollama", Format.OLLAMA),
         "openai.com": Recognition("openai", "OpenAI"),
@@ -50,8 +57,14 @@ RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
 )
 UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
 
-# Both have a second face in the format openai, below a path that says so.
-_OPENAI_PATHS: Final[Mapping[str, str]] = MappingProxyType({"google": "/openai", "ollama": "/v1"})
+# They have a second face in another format, below a path that says so.
+_OTHER_FACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "azure-openai": ("/anthropic", "/anthropic/v1"),
+        "google": ("/openai",),
+        "ollama": ("/v1",),
+    }
+)
 
 
 def recognise(url: BaseUrl) -> Recognition:
@@ -59,7 +72,7 @@ def recognise(url: BaseUrl) -> Recognition:
 
     A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
     `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. A path at which the
-    service speaks the format openai is that of an address that nobody knows. Never decide by this
+    service speaks another format is that of an address that nobody knows. Never decide by this
     which key is sent; a key belongs to an origin.
 
     Args:
@@ -69,8 +82,8 @@ def recognise(url: BaseUrl) -> Recognition:
         The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
     """
     found = _find(url)
-    second = _OPENAI_PATHS.get(found.type)
-    return UNRECOGNISED if second and url.path.lower().endswith(second) else found
+    other = _OTHER_FACES.get(found.type, ())
+    return UNRECOGNISED if url.path.lower().endswith(other) else found
 
 
 def _find(url: BaseUrl) -> Recognition:

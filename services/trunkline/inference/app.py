@@ -9,10 +9,12 @@ from pathlib import Path
 
 from trunkline.inference.adapters.adapter import Adapter
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
+from trunkline.inference.adapters.azure import AzureAdapter
 from trunkline.inference.adapters.embedder import Embedder
 from trunkline.inference.adapters.google import GoogleAdapter, GoogleEmbedder
 from trunkline.inference.adapters.ollama import OllamaAdapter, OllamaEmbedder
 from trunkline.inference.adapters.openai import OpenAIAdapter, OpenAIEmbedder
+from trunkline.inference.adapters.responses import ResponsesAdapter
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
@@ -56,9 +58,11 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 # One of each serves all attempts.
 _ADAPTERS: tuple[Adapter, ...] = (
     AnthropicAdapter(),
+    AzureAdapter(),
     GoogleAdapter(),
     OllamaAdapter(),
     OpenAIAdapter(),
+    ResponsesAdapter(),
 )
 
 # By wire format; one that is not here makes no embeddings.

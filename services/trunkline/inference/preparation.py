@@ -7,6 +7,7 @@ from trunkline.inference.attempt import Attempt
 from trunkline.inference.continuation import carry_on
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.endings import would_lose
+from trunkline.inference.formats import format_of
 from trunkline.inference.means import Means
 from trunkline.inference.model_settings import settle_question
 from trunkline.inference.plan import Plan
@@ -82,7 +83,7 @@ class Preparation:
             is_hedge=choice.is_hedge,
             prices=self._means.prices.of(candidate.name),
         )
-        adapter = self._means.adapters[candidate.provider.endpoint.format]
+        adapter = self._means.adapters[format_of(candidate)]
         asking = Asking(attempt, adapter, target, self._means.transport, streams=streams)
         loss = next(filter(_matters, attempt.losses), None)
         if run.question.strict and loss is not None:

@@ -13,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
 from trunkline.inference.endings import to_limit
+from trunkline.inference.formats import is_first_party
 from trunkline.inference.keys import Keys
 from trunkline.inference.outgoing import Request
 from trunkline.inference.terms import Owner
@@ -180,7 +181,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             base_url=url.url,
             headers=headers,
             secret=secret,
-            first_party=provider_type == wire_format,
+            first_party=is_first_party(provider_type, wire_format),
         )
         return target, adapter
 

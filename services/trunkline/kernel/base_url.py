@@ -29,6 +29,7 @@ class Format(StrEnum):
     ANTHROPIC = "anthropic"
     GOOGLE = "google"
     OLLAMA = "ollama"
+    AZURE = "azure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from trunkline import catalog
 from trunkline.catalog.facts import FACT_NAMES, layer_facts
 from trunkline.catalog.knowledge import Knowledge, data_hash
 from trunkline.catalog.known_models import DATA_FILE, KnownModels, load_known_models
-from trunkline.catalog.provider_types import load_provider_types
+from trunkline.catalog.provider_types import SERVED_FORMATS, load_provider_types
 from trunkline.catalog.v1 import model_pb2
 
 KNOWN: Final = model_pb2.FACT_SOURCE_KNOWN
@@ -122,3 +122,28 @@ async def test_knowledge_joins_facts_and_prices() -> None:
     assert (free.input, free.output, free.source) == (0, 0, KNOWN)
     assert free.HasField("input")
     assert free.version
+
+
+@pytest.mark.parametrize(
+    ("type_", "model_id", "wire_format"),
+    [
+        ("openai", "gpt-5.4", "openai-responses"),
+        ("openai", "gpt-5.4-mini-2026-03-05", "openai-responses"),
+        ("openai", "gpt-5.6-sol", "openai-responses"),
+        ("openai", "gpt-6-astra", "openai-responses"),
+        ("openai", "gpt-6.1-terra", "openai-responses"),
+        ("openai", "gpt-5.2", ""),
+        ("openai", "gpt-5.40", ""),
+        ("openai", "gpt-60", ""),
+        ("openai", "gpt-4o", ""),
+        ("openai-compatible", "gpt-5.4", ""),
+        ("openrouter", "openai/gpt-5.6-sol", ""),
+    ],
+)
+def test_which_models_another_format_serves(
+    models: KnownModels, type_: str, model_id: str, wire_format: str
+) -> None:
+    """It holds for the vendor's own models alone, by whole words of their names."""
+    facts, _ = models.find(type_, model_id)
+    assert facts.format.value == wire_format
+    assert not wire_format or wire_format in SERVED_FORMATS

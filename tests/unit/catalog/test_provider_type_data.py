@@ -9,6 +9,7 @@ from trunkline.catalog.listing import is_model_id
 from trunkline.catalog.provider_types import (
     COMPATIBLE_TYPES,
     FALLBACK_TYPE,
+    SAME_PATHS,
     SERVED_FORMATS,
     ModelList,
     ProviderType,
@@ -49,8 +50,8 @@ def test_an_address_is_one_that_may_be_used(kind: ProviderType) -> None:
 
 @pytest.mark.parametrize("kind", [*TYPES], ids=lambda kind: kind.name)
 def test_a_provider_without_list_brings_models(kind: ProviderType) -> None:
-    """There is always a way to models: a list, known ones, or by hand."""
-    assert kind.known_models or kind.model_list is not ModelList.NEVER
+    """There is always a way to models: a list, known ones, or by hand as the address itself."""
+    assert kind.known_models or kind.model_list is not ModelList.NEVER or not kind.base_url
 
 
 def test_every_recognised_address_has_its_type() -> None:
@@ -68,6 +69,7 @@ def test_the_presets_are_there() -> None:
     assert {
         "anthropic",
         "anthropic-compatible",
+        "azure-openai",
         "deepseek",
         "fireworks",
         "google",
@@ -93,7 +95,7 @@ def test_the_presets_are_there() -> None:
 
 
 def test_the_sandbox_is_never_a_default() -> None:
-    """In whatever format: it is the only one, and there is one type for each face."""
+    """It is the only one; there is a type for each face, of which some serve another format too."""
     kinds = [kind for kind in TYPES if not kind.default_route]
     assert [kind.name for kind in kinds] == [
         "sandbox",
@@ -101,7 +103,7 @@ def test_the_sandbox_is_never_a_default() -> None:
         "sandbox-google",
         "sandbox-ollama",
     ]
-    assert {kind.format for kind in kinds} == SERVED_FORMATS
+    assert {kind.format for kind in kinds} == SERVED_FORMATS - SAME_PATHS.keys()
 
 
 @pytest.mark.parametrize(

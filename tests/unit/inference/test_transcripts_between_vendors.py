@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from support.transcripts import Mark, Transcript, transcripts
 from trunkline.inference.adapters.adapter import Adapter, BuiltChat, Target
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
+from trunkline.inference.adapters.azure import AzureAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
@@ -150,6 +151,7 @@ VENDORS = {
     "like openai": Vendor(
         OpenAIAdapter(), replace(at("acme", "acme-1"), first_party=False), read_as_openai
     ),
+    "azure": Vendor(AzureAdapter(), at("azure-openai", "gpt-1"), read_as_openai),
     "anthropic": Vendor(AnthropicAdapter(), CLAUDE, read_as_anthropic, "anthropic"),
     "anthropic without prefill": Vendor(
         AnthropicAdapter(), at("anthropic", "claude-opus-4-8"), read_as_anthropic, "anthropic"

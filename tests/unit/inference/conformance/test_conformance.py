@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from trunkline.inference.adapters.adapter import Adapter
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
+from trunkline.inference.adapters.azure import AzureAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
@@ -17,6 +18,7 @@ from unit.inference.conformance import (
     anthropic_documents,
     anthropic_failures,
     anthropic_streams,
+    azure_cases,
     google_documents,
     google_failures,
     google_streams,
@@ -54,6 +56,7 @@ CASES: dict[Adapter, tuple[Case, ...]] = {
         *ollama_documents.DOCUMENTS,
         *ollama_failures.FAILURES,
     ),
+    AzureAdapter(): azure_cases.CASES,
     ResponsesAdapter(): (
         *responses_streams.STREAMS,
         *responses_documents.DOCUMENTS,

@@ -35,12 +35,17 @@ _NO_SIGNATURES: Final = "Chat Completions carries no signatures."
 _NO_THOUGHTS: Final = "Chat Completions takes no thoughts back."
 _NO_FOREIGN_PARTS: Final = "The block belongs to another format."
 _NO_ADDRESSES: Final = "Chat Completions takes documents by value only."
+_NO_DOCUMENTS: Final = "The provider takes no documents in Chat Completions."
 _NO_REFUSALS: Final = "The provider knows no refusals; it is sent as text."
 _NO_MEDIA: Final = "Tool results are text; it follows in a message of the user."
 
 
 def translate(
-    messages: list[message_pb2.Message], losses: Losses, *, first_party: bool
+    messages: list[message_pb2.Message],
+    losses: Losses,
+    *,
+    first_party: bool,
+    documents: bool = True,
 ) -> list[Json]:
     """Return the messages as the format has them.
 
@@ -48,8 +53,9 @@ def translate(
         messages: a transcript that has passed its checks.
         losses: takes what is left out or carried in another form.
         first_party: the address is OpenAI's own.
+        documents: whether they are taken.
     """
-    translation = _Translation(messages, losses, first_party=first_party)
+    translation = _Translation(messages, losses, first_party=first_party, documents=documents)
     for index, message in enumerate(messages):
         translation.add(index, message)
     return translation.finish(len(messages))
@@ -79,11 +85,26 @@ class _Translation:
     that pictures of results wait until the results are through.
     """
 
-    __slots__ = ("_first_party", "_ids", "_losses", "_media", "_messages", "_pairing", "_turn")
+    __slots__ = (
+        "_documents",
+        "_first_party",
+        "_ids",
+        "_losses",
+        "_media",
+        "_messages",
+        "_pairing",
+        "_turn",
+    )
 
     def __init__(
-        self, messages: Sequence[message_pb2.Message], losses: Losses, *, first_party: bool
+        self,
+        messages: Sequence[message_pb2.Message],
+        losses: Losses,
+        *,
+        first_party: bool,
+        documents: bool,
     ) -> None:
+        self._documents = documents
         self._losses = losses
         self._first_party = first_party
         self._messages: list[Json] = []
@@ -275,8 +296,9 @@ class _Translation:
         if part.HasField("image"):
             return [{"type": "image_url", "image_url": {"url": _image_url(part.image)}}]
         document = part.document
-        if document.HasField("url"):
-            self._losses.dropped(f"{path}.document", _NO_ADDRESSES)
+        if not self._documents or document.HasField("url"):
+            why = _NO_ADDRESSES if self._documents else _NO_DOCUMENTS
+            self._losses.dropped(f"{path}.document", why)
             return []
         # A file by value is refused without a name.
         name = document.name or f"document.{document.media_type.partition('/')[2]}"

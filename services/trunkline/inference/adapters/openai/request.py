@@ -30,9 +30,42 @@ _encode = msgspec.json.Encoder().encode
 def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -> BuiltChat:
     """Build the request for one answer; see `Adapter.build_chat`."""
     losses = Losses()
+    content = encode_chat(target, request, losses, stream=stream)
+    return BuiltChat(
+        request=build_request(
+            "POST",
+            target,
+            "/chat/completions",
+            accept=STREAM if stream else JSON,
+            own=own_headers(target),
+            content=content,
+        ),
+        losses=losses.collected(),
+    )
+
+
+def encode_chat(
+    target: Target,
+    request: chat_pb2.ChatRequest,
+    losses: Losses,
+    *,
+    stream: bool,
+    documents: bool = True,
+) -> bytes:
+    """Return the body of the request for one answer.
+
+    Args:
+        target: who is asked.
+        request: that has passed its checks.
+        losses: takes what is left out or carried in another form.
+        stream: whether a stream is asked for.
+        documents: whether they are taken.
+    """
     body: Json = {
         "model": target.model,
-        "messages": translate(request.messages[:], losses, first_party=target.first_party),
+        "messages": translate(
+            request.messages[:], losses, first_party=target.first_party, documents=documents
+        ),
     }
     if request.tools:
         add_tools(body, request, losses, first_party=target.first_party)
@@ -49,18 +82,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    content = _encode(body)
-    return BuiltChat(
-        request=build_request(
-            "POST",
-            target,
-            "/chat/completions",
-            accept=STREAM if stream else JSON,
-            own=own_headers(target),
-            content=content,
-        ),
-        losses=losses.collected(),
-    )
+    return _encode(body)
 
 
 def build_probe(target: Target) -> Request:
