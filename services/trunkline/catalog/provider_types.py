@@ -31,9 +31,13 @@ COMPATIBLE_TYPES: Final[Mapping[str, str]] = {
     "openai": FALLBACK_TYPE,
 }
 
+# Formats whose addresses are pasted with the paths of another: these tell it no further.
+SAME_PATHS: Final[Mapping[str, str]] = {"azure": "openai", "openai-responses": "openai"}
+
 _AUTH_KINDS: Final[Mapping[str, provider_pb2.AuthKind.ValueType]] = {
     "api_key": provider_pb2.AUTH_KIND_API_KEY,
     "api_key_with_organization": provider_pb2.AUTH_KIND_API_KEY_WITH_ORGANIZATION,
+    "bearer_token": provider_pb2.AUTH_KIND_BEARER_TOKEN,
     "local_endpoint": provider_pb2.AUTH_KIND_LOCAL_ENDPOINT,
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from google.protobuf.message import Message
+
 from trunkline.catalog import chain_store, model_store, provider_store
 from trunkline.catalog.answers import describe_types
 from trunkline.catalog.discovery import Discovery
@@ -124,6 +126,8 @@ class Providers:
         listed = [
             inference_pb2.DiscoveredModel(id=model) for model in models or given.kind.known_models
         ]
+        if not listed and given.kind.model_list is ModelList.NEVER:
+            raise _no_model_picked("Its type has no list to take them from.")
         was_read = not listed and given.kind.model_list is ModelList.UNKNOWN
         if was_read:
             listed = await self._read_draft(given)
@@ -261,12 +265,7 @@ class Providers:
         if response.models or verification.verdict in _BEHIND_KEY:
             return list(response.models)
         why = verification.message or "It has no list of models."
-        raise InvalidArgument(
-            "NO_MODEL_PICKED",
-            f"Name at least one model: the address has no list to take them from. {why}",
-            violations=(Violation("models", "must name at least one model"),),
-            details=(verification,),
-        )
+        raise _no_model_picked(f"The address has no list to take them from. {why}", verification)
 
     async def _check_free(self, session: Session, name: str) -> None:
         """Refuse a name that is taken.
@@ -307,3 +306,18 @@ def _check_models(models: list[str]) -> None:
                 for index in wrong
             )
         )
+
+
+def _no_model_picked(why: str, *details: Message) -> InvalidArgument:
+    """Return the error for a provider whose models nobody names.
+
+    Args:
+        why: they cannot be read either, in one sentence or two.
+        details: of the status.
+    """
+    return InvalidArgument(
+        "NO_MODEL_PICKED",
+        f"Name at least one model. {why}",
+        violations=(Violation("models", "must name at least one model"),),
+        details=details,
+    )
