@@ -268,6 +268,12 @@ def test_address_that_may_not_be_used_is_refused(
         ("https://api.openai.com/v1", "openai"),
         ("https://eu.api.openai.com/v1", "openai"),
         ("https://OpenRouter.AI.:8443", "openrouter"),
+        ("https://ai-gateway.vercel.sh/v1", "vercel"),
+        ("https://api.minimax.io/v1", "minimax"),
+        ("https://api.minimaxi.com/v1", "minimax-cn"),
+        ("https://api.moonshot.ai/v1", "moonshot"),
+        ("https://api.moonshot.cn/v1", "moonshot-cn"),
+        ("https://api.x.ai/v1", "xai"),
     ],
 )
 def test_known_address_is_recognised(url: str, slug: str) -> None:
@@ -293,11 +299,16 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
         ("https://my.cognitiveservices.azure.com/openai", "azure-openai", Format.AZURE),
         ("https://my.services.ai.azure.com/openai/v1", "azure-openai", Format.AZURE),
         ("https://name.eastus.models.ai.azure.com/v1", "azure-openai", Format.AZURE),
-        # Their second faces, which speak another format.
+        # Their second faces, which speak the format openai, or anthropic.
+        ("https://api.deepseek.com/anthropic", "anthropic-compatible", Format.ANTHROPIC),
+        ("https://api.minimax.io/anthropic/v1", "anthropic-compatible", Format.ANTHROPIC),
+        ("https://api.minimaxi.com/anthropic", "anthropic-compatible", Format.ANTHROPIC),
+        ("https://api.moonshot.ai/Anthropic", "anthropic-compatible", Format.ANTHROPIC),
+        ("https://api.moonshot.cn/anthropic", "anthropic-compatible", Format.ANTHROPIC),
         (
             "https://my.services.ai.azure.com/anthropic/v1",
-            "openai-compatible",
-            Format.OPENAI,
+            "anthropic-compatible",
+            Format.ANTHROPIC,
         ),
         ("http://localhost:11434/v1", "openai-compatible", Format.OPENAI),
         ("https://ollama.com/v1", "openai-compatible", Format.OPENAI),
@@ -369,6 +380,12 @@ def test_every_row_is_named() -> None:
         "deepseek",
         "lm-studio",
         "litellm",
+        "minimax",
+        "minimax-cn",
+        "moonshot",
+        "moonshot-cn",
+        "vercel",
+        "xai",
     }
 
 

@@ -50,6 +50,12 @@ RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
         "perplexity.ai": Recognition("perplexity", "Perplexity"),
         "fireworks.ai": Recognition("fireworks", "Fireworks AI"),
         "deepseek.com": Recognition("deepseek", "DeepSeek"),
+        "minimax.io": Recognition("minimax", "MiniMax"),
+        "minimaxi.com": Recognition("minimax-cn", "MiniMax (mainland China)"),
+        "moonshot.ai": Recognition("moonshot", "Moonshot AI"),
+        "moonshot.cn": Recognition("moonshot-cn", "Moonshot AI (mainland China)"),
+        "x.ai": Recognition("xai", "xAI"),
+        "ai-gateway.vercel.sh": Recognition("vercel", "Vercel AI Gateway"),
         "localhost:1234": Recognition("lm-studio", "LM Studio"),
         "localhost:4000": Recognition("litellm", "LiteLLM"),
         "localhost:11434": Recognition("ollama", "Ollama", Format.OLLAMA),
@@ -57,14 +63,16 @@ RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
 )
 UNRECOGNISED: Final = Recognition("openai-compatible", "OpenAI-compatible")
 
-# They have a second face in another format, below a path that says so.
-_OTHER_FACES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "azure-openai": ("/anthropic", "/anthropic/v1"),
-        "google": ("/openai",),
-        "ollama": ("/v1",),
-    }
+OTHER_FACE: Final = Recognition("anthropic-compatible", "Anthropic-compatible", Format.ANTHROPIC)
+
+# Both have a second face in the format openai, below a path that says so.
+_OPENAI_PATHS: Final[Mapping[str, str]] = MappingProxyType({"google": "/openai", "ollama": "/v1"})
+
+# These have one in the format anthropic, likewise.
+_SECOND_ANTHROPIC: Final = frozenset(
+    {"azure-openai", "deepseek", "minimax", "minimax-cn", "moonshot", "moonshot-cn"}
 )
+_ANTHROPIC_PATHS: Final = ("/anthropic", "/anthropic/v1")
 
 
 def recognise(url: BaseUrl) -> Recognition:
@@ -72,18 +80,21 @@ def recognise(url: BaseUrl) -> Recognition:
 
     A host is recognised by itself or by a domain that it lies in, at the boundary of a label:
     `api.groq.com` is Groq's, `notgroq.com` and `groq.com.example.net` are not. A path at which the
-    service speaks another format is that of an address that nobody knows. Never decide by this
-    which key is sent; a key belongs to an origin.
+    service speaks another format than its own is that of an address that nobody knows. Never
+    decide by this which key is sent; a key belongs to an origin.
 
     Args:
         url: a base URL.
 
     Returns:
-        The row of `RECOGNISED`, or `UNRECOGNISED` (D26).
+        The row of `RECOGNISED`, or `UNRECOGNISED` (D26); `OTHER_FACE` for the face of a service
+        in the format anthropic.
     """
-    found = _find(url)
-    other = _OTHER_FACES.get(found.type, ())
-    return UNRECOGNISED if url.path.lower().endswith(other) else found
+    found, path = _find(url), url.path.lower()
+    if found.type in _SECOND_ANTHROPIC and path.endswith(_ANTHROPIC_PATHS):
+        return OTHER_FACE
+    second = _OPENAI_PATHS.get(found.type)
+    return UNRECOGNISED if second and path.endswith(second) else found
 
 
 def _find(url: BaseUrl) -> Recognition:

@@ -15,7 +15,12 @@ from trunkline.catalog.provider_types import (
     ProviderType,
     load_provider_types,
 )
-from trunkline.catalog.recognition import RECOGNISED, UNRECOGNISED, recognise
+from trunkline.catalog.recognition import (
+    OTHER_FACE,
+    RECOGNISED,
+    UNRECOGNISED,
+    recognise,
+)
 from trunkline.catalog.v1 import provider_pb2
 
 TYPES = load_provider_types()
@@ -56,7 +61,7 @@ def test_a_provider_without_list_brings_models(kind: ProviderType) -> None:
 
 def test_every_recognised_address_has_its_type() -> None:
     """What recognition names is there, and speaks the format that it says."""
-    for row in (*RECOGNISED.values(), UNRECOGNISED):
+    for row in (*RECOGNISED.values(), UNRECOGNISED, OTHER_FACE):
         kind = TYPES.find(row.type)
         assert kind is not None
         assert kind.format == row.format
@@ -75,10 +80,13 @@ def test_the_presets_are_there() -> None:
         "google",
         "groq",
         "litellm",
+        "llama-cpp",
         "lm-studio",
         "minimax",
+        "minimax-cn",
         "mistral",
         "moonshot",
+        "moonshot-cn",
         "ollama",
         "openai",
         "openai-compatible",
@@ -89,6 +97,8 @@ def test_the_presets_are_there() -> None:
         "sandbox-google",
         "sandbox-ollama",
         "together",
+        "vercel",
+        "vllm",
         "xai",
     } <= names
     assert names.isdisjoint({"bedrock", "azure"})
@@ -104,6 +114,48 @@ def test_the_sandbox_is_never_a_default() -> None:
         "sandbox-ollama",
     ]
     assert {kind.format for kind in kinds} == SERVED_FORMATS - SAME_PATHS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "address"),
+    [
+        ("deepseek", "DEEPSEEK_API_KEY", "https://api.deepseek.com/v1"),
+        ("fireworks", "FIREWORKS_API_KEY", "https://api.fireworks.ai/inference/v1"),
+        ("groq", "GROQ_API_KEY", "https://api.groq.com/openai/v1"),
+        ("litellm", "LITELLM_API_KEY", "http://localhost:4000/v1"),
+        ("llama-cpp", "LLAMA_API_KEY", "http://localhost:8080/v1"),
+        ("lm-studio", "LMSTUDIO_API_KEY", "http://localhost:1234/v1"),
+        ("minimax", "MINIMAX_API_KEY", "https://api.minimax.io/v1"),
+        ("mistral", "MISTRAL_API_KEY", "https://api.mistral.ai/v1"),
+        ("moonshot", "MOONSHOT_API_KEY", "https://api.moonshot.ai/v1"),
+        ("moonshot-cn", "MOONSHOT_API_KEY", "https://api.moonshot.cn/v1"),
+        ("openai", "OPENAI_API_KEY", "https://api.openai.com/v1"),
+        ("openrouter", "OPENROUTER_API_KEY", "https://openrouter.ai/api/v1"),
+        ("perplexity", "PERPLEXITY_API_KEY", "https://api.perplexity.ai"),
+        ("together", "TOGETHER_API_KEY", "https://api.together.xyz/v1"),
+        ("vercel", "AI_GATEWAY_API_KEY", "https://ai-gateway.vercel.sh/v1"),
+        ("vllm", "VLLM_API_KEY", "http://localhost:8000/v1"),
+        ("xai", "XAI_API_KEY", "https://api.x.ai/v1"),
+    ],
+)
+def test_a_compatible_service_needs_a_key_and_nothing_else(
+    name: str, variable: str, address: str
+) -> None:
+    """Its address is known, and where its key usually lies (O21, O40)."""
+    kind = TYPES.find(name)
+    assert kind is not None
+    assert (kind.format, kind.base_url, kind.key_variables[0]) == ("openai", address, variable)
+
+
+@pytest.mark.parametrize("name", ["lm-studio", "llama-cpp", "vllm"])
+def test_a_server_of_ones_own_needs_no_key(name: str) -> None:
+    """It may want one all the same (G11)."""
+    kind = TYPES.find(name)
+    assert kind is not None
+    assert kind.auth_kinds == (
+        provider_pb2.AUTH_KIND_LOCAL_ENDPOINT,
+        provider_pb2.AUTH_KIND_API_KEY,
+    )
 
 
 @pytest.mark.parametrize(
