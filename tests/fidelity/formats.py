@@ -66,7 +66,7 @@ def _row(adapter: Adapter, model: str, wire: ModuleType) -> Format:
         model=model,
         base_url="https://a.example/v1",
         credential_id="cred_1",
-        first_party=True,
+        type=adapter.format,
     )
     return Format(adapter, target, wire.SAYS, wire.answer, wire.read)
 

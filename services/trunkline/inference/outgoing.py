@@ -41,12 +41,14 @@ class Request(msgspec.Struct, frozen=True):
         place: where it goes.
         fields: names and values of the headers, in order.
         content: the body.
+        otherwise: what is asked, in a probe, of a server that does not know this request.
     """
 
     method: str
     place: Place
     fields: list[tuple[bytes, bytes]]
     content: bytes = b""
+    otherwise: Request | None = None
 
     @classmethod
     async def read(cls, request: httpx.Request) -> Request:

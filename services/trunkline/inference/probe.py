@@ -13,7 +13,6 @@ from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
 from trunkline.inference.endings import to_limit
-from trunkline.inference.formats import is_first_party
 from trunkline.inference.keys import Keys
 from trunkline.inference.outgoing import Request
 from trunkline.inference.terms import Owner
@@ -86,7 +85,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         response = provider_pb2.ProbeProviderResponse()
         started = time.perf_counter()
         try:
-            reply = await self._send(adapter.build_probe(target, purpose), timeout)
+            reply = await self._probe(adapter, adapter.build_probe(target, purpose), timeout)
         except AddressForbidden as forbidden:
             raise refused(forbidden.rule, forbidden.message, forbidden.advice) from None
         except NoPlace as fault:
@@ -125,6 +124,15 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         response.model_count = len(models)
         if wanted:
             response.models.extend(models)
+
+    async def _probe(self, adapter: Adapter, request: Request, timeout: float) -> Reply:
+        """Send a probe; where its path is not known, ask what is to be asked otherwise."""
+        end = time.perf_counter() + timeout
+        reply = await self._send(request, timeout)
+        while request.otherwise is not None and _is_strange(adapter, reply):
+            request = request.otherwise
+            reply = await self._send(request, max(0.001, end - time.perf_counter()))
+        return reply
 
     async def _send(self, request: Request, timeout: float) -> Reply:
         """Send a probe and read its answer whole, within a time."""
@@ -181,7 +189,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             base_url=url.url,
             headers=headers,
             secret=secret,
-            first_party=is_first_party(provider_type, wire_format),
+            type=provider_type,
         )
         return target, adapter
 
@@ -201,6 +209,20 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             url = parse_base_url(credential.base_url)
         secret = await self._keys.resolve(credential, Owner(""), url.origin)
         return secret, url
+
+
+def _is_strange(adapter: Adapter, reply: Reply) -> bool:
+    """Tell whether a reply is that of a server which does not know what it was asked.
+
+    LM Studio says so with status 200, others may ask for more rights than the list does.
+    """
+    if reply.status != 200:
+        return 400 <= reply.status < 500 and reply.status != 429
+    try:
+        adapter.read_models(reply.body)
+    except ValueError:
+        return True
+    return False
 
 
 def refused(rule: str, message: str, advice: str) -> InvalidArgument:

@@ -6,7 +6,6 @@ import hashlib
 from functools import lru_cache
 
 from trunkline.inference.adapters.adapter import Target
-from trunkline.inference.formats import format_of, is_first_party
 from trunkline.inference.keys import Keys
 from trunkline.inference.terms import Owner
 from trunkline.planning.candidates import Candidate
@@ -35,7 +34,8 @@ async def make_target(candidate: Candidate, owner: Owner, keys: Keys) -> Target:
         secret=secret,
         credential_id=_account(key.id),
         # The type that gives a format its name is the vendor's own.
-        first_party=is_first_party(provider.type, format_of(candidate)),
+        type=provider.type,
+        modes=tuple(candidate.model.facts.reasoning_modes.values),
     )
 
 

@@ -14,7 +14,7 @@ BASE = "https://api.anthropic.com/v1"
 
 def model(name: str) -> Target:
     """Return a model of Anthropic's own address."""
-    return Target("anthropic", name, BASE, first_party=True)
+    return Target("anthropic", name, BASE, type="anthropic")
 
 
 # Thinks by a number of tokens; takes sampling, a text to be continued, and schemas.

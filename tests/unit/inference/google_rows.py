@@ -20,7 +20,7 @@ TRANSLATED = result_pb2.Loss.ACTION_TRANSLATED
 
 def at(model: str) -> Target:
     """Return the vendor's own address."""
-    return Target("google", model, BASE, first_party=True)
+    return Target("google", model, BASE, type="google")
 
 
 # One of the newest, one of generation 3 that still continues answers, one of the one before,

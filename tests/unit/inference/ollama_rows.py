@@ -8,9 +8,9 @@ from typing import Any
 from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.v1 import result_pb2
 
-LOCAL = Target("ollama", "qwen3", "http://localhost:11434", first_party=True)
+LOCAL = Target("ollama", "qwen3", "http://localhost:11434", type="ollama")
 CLOUD = Target("ollama-cloud", "qwen3", "https://ollama.com")
-HANDED_ON = Target("ollama", "gpt-oss:120b-cloud", "http://localhost:11434", first_party=True)
+HANDED_ON = Target("ollama", "gpt-oss:120b-cloud", "http://localhost:11434", type="ollama")
 
 USER = {"role": "ROLE_USER", "content": [{"text": "Hello"}]}
 SAID = {"role": "user", "content": "Hello"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.v1 import result_pb2
 
-OWN = Target("openai", "gpt-1", "https://api.openai.com/v1", first_party=True)
+OWN = Target("openai", "gpt-1", "https://api.openai.com/v1", type="openai")
 ALIKE = Target("acme", "acme-1", "https://acme.example/v1")
 
 USER = {"role": "ROLE_USER", "content": [{"text": "Hello"}]}
@@ -33,7 +34,7 @@ class Row:
     name: str
     asked: dict[str, Any]
     sent: dict[str, Any]
-    lost: dict[str, int] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
     target: Target = OWN
 
 

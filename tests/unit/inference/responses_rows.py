@@ -9,13 +9,13 @@ from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.v1 import result_pb2
 
 PLAIN = Target(
-    "openai", "gpt-4.1", "https://api.openai.com/v1", credential_id="cred_1", first_party=True
+    "openai", "gpt-4.1", "https://api.openai.com/v1", credential_id="cred_1", type="openai"
 )
 THINKER = Target(
-    "openai", "gpt-5.6-sol", "https://api.openai.com/v1", credential_id="cred_1", first_party=True
+    "openai", "gpt-5.6-sol", "https://api.openai.com/v1", credential_id="cred_1", type="openai"
 )
-ALWAYS = Target("openai", "gpt-6.1-sol-2026-10-01", "https://api.openai.com/v1", first_party=True)
-QUIET = Target("openai", "gpt-5.2", "https://api.openai.com/v1", first_party=True)
+ALWAYS = Target("openai", "gpt-6.1-sol-2026-10-01", "https://api.openai.com/v1", type="openai")
+QUIET = Target("openai", "gpt-5.2", "https://api.openai.com/v1", type="openai")
 
 USER = {"role": "ROLE_USER", "content": [{"text": "Hello"}]}
 SAID = {"type": "message", "role": "user", "content": "Hello"}

@@ -21,7 +21,7 @@ TARGET = Target(
     "d",
     "https://my.openai.azure.com/openai/v1",
     secret=provider_pb2.ProviderSecret(api_key=KEY),
-    first_party=True,
+    type="azure-openai",
 )
 
 

@@ -22,7 +22,7 @@ PREVIEW = {"Api-Version": "2025-04-01-preview"}
 def at(base_url: str, headers: dict[str, str] | None = None) -> Target:
     """Return a deployment at an address."""
     secret = provider_pb2.ProviderSecret(api_key="the-key")
-    return Target("azure", "my gpt", base_url, headers or {}, secret, first_party=True)
+    return Target("azure", "my gpt", base_url, headers or {}, secret, type="azure-openai")
 
 
 @pytest.mark.parametrize(

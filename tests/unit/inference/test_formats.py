@@ -6,7 +6,7 @@ import pytest
 
 from trunkline.catalog.v1 import model_pb2, provider_pb2
 from trunkline.credential.v1 import credential_pb2
-from trunkline.inference.formats import format_of, is_first_party
+from trunkline.inference.formats import format_of
 from trunkline.planning.candidates import Candidate, Place
 
 
@@ -27,23 +27,3 @@ def test_a_models_own_format_goes_before_its_providers(fact: str, asked_in: str)
         Place("https://a.example", "https://a.example:443", is_local=False),
     )
     assert format_of(candidate) == asked_in
-
-
-@pytest.mark.parametrize(
-    ("provider_type", "wire_format", "own"),
-    [
-        ("openai", "openai", True),
-        ("openai", "openai-responses", True),
-        ("azure-openai", "azure", True),
-        ("azure-openai", "openai-responses", False),
-        ("anthropic", "anthropic", True),
-        ("openai-compatible", "openai", False),
-        ("sandbox-anthropic", "anthropic", False),
-        ("", "openai", False),
-    ],
-)
-def test_whose_address_is_the_vendors_own(
-    provider_type: str, wire_format: str, *, own: bool
-) -> None:
-    """The type that belongs to the format."""
-    assert is_first_party(provider_type, wire_format) is own

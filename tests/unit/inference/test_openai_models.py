@@ -41,6 +41,18 @@ ENTRIES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("LM Studio", {"type": "vlm", "max_context_length": 8192, "loaded_context_length": 4096,
                    "capabilities": ["tool_use"]},
      {"context_window": "4096", "vision": True, "tools": True, "embeddings": False}),
+    ("LM Studio, its newer list, loaded", {
+        "type": "llm", "display_name": "M", "max_context_length": 131072,
+        "loaded_instances": [{"id": "m", "config": {"context_length": 4096}}],
+        "capabilities": {"vision": False, "trained_for_tool_use": True,
+                         "reasoning": {"allowed_options": ["off", "low"], "default": "low"}}},
+     {"display_name": "M", "context_window": "4096", "vision": False, "tools": True,
+      "thinking": True, "embeddings": False, "reasoning_modes": ["off", "low"],
+      "default_reasoning_mode": "low"}),
+    ("LM Studio, its newer list, not loaded", {
+        "type": "embedding", "max_context_length": 8192, "loaded_instances": [],
+        "capabilities": {"vision": True, "trained_for_tool_use": False}},
+     {"context_window": "8192", "vision": True, "embeddings": True}),
     ("Together", {"type": "embedding", "display_name": "M", "context_length": 512},
      {"display_name": "M", "context_window": "512", "embeddings": True}),
     ("Mistral", {"name": "M", "description": "D", "max_context_length": 9,
@@ -62,6 +74,22 @@ ENTRIES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
       "max_output_tokens": "7"}),
     ("Moonshot", {"context_length": 5, "supports_image_in": True, "supports_reasoning": False},
      {"context_window": "5", "vision": True, "thinking": False}),
+    ("OpenRouter, a model that must think", {
+        "reasoning": {"mandatory": True, "supported_efforts": ["high", "none"]}},
+     {"thinking": True, "reasoning_modes": ["high"]}),
+    ("OpenRouter, any effort", {"supported_parameters": ["reasoning"],
+                                "reasoning": {"supported_efforts": None}},
+     {"thinking": True, "tools": False, "structured_output": False}),
+    ("LiteLLM", {"max_input_tokens": 9, "max_output_tokens": 4},
+     {"context_window": "9", "max_output_tokens": "4"}),
+    ("LiteLLM, what it knows of models", {
+        "model_info": {"id": "3f", "mode": "chat", "max_input_tokens": 9, "max_output_tokens": 4,
+                       "supports_vision": True, "supports_function_calling": False,
+                       "supports_reasoning": None}},
+     {"context_window": "9", "max_output_tokens": "4", "vision": True, "tools": False,
+      "embeddings": False}),
+    ("Fireworks", {"context_length": 5, "supports_image_input": False, "supports_tools": True},
+     {"context_window": "5", "vision": False, "tools": True}),
     ("llama.cpp", {"meta": {"n_ctx_train": 9, "n_ctx": 4}}, {"context_window": "4"}),
     ("nonsense", {"name": 7, "context_length": "much", "max_model_len": -1, "context_window": True,
                   "capabilities": 7, "tags": [], "reasoning": [], "shutdown_date": "soon",
@@ -76,6 +104,17 @@ def test_what_a_service_tells_of_a_model(entry: dict[str, Any], facts: dict[str,
     """Each service's names are read, and what is not said is absent."""
     assert read({"object": "list", "data": [{"id": "m", **entry}]}) == [{"id": "m", **facts}]
     assert read([{"id": "m", **entry}]) == [{"id": "m", **facts}]
+
+
+def test_lists_that_wrap_and_name_in_their_own_way() -> None:
+    """LM Studio's has keys, LiteLLM's names of groups; llama.cpp's other list is passed over."""
+    assert read({"models": [{"key": "a/b", "type": "llm"}]}) == [{"id": "a/b", "embeddings": False}]
+    groups = [{"model_name": "g", "model_info": {"id": str(n)}} for n in range(2)]
+    assert read({"data": groups}) == [{"id": "g"}]
+    both = {"models": [{"name": "x", "model": "x"}], "data": [{"id": "m"}]}
+    assert read(both) == [{"id": "m"}]
+    with pytest.raises(ValueError, match="is no model"):
+        read({"models": [{"name": "x", "model": "x"}]})
 
 
 def test_which_models_are_listed() -> None:

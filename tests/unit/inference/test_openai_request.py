@@ -16,11 +16,12 @@ from trunkline.inference.v1 import chat_pb2, provider_pb2
 from unit.inference.openai_call_rows import CALLS
 from unit.inference.openai_message_rows import MESSAGES
 from unit.inference.openai_rows import ALIKE, OWN, SAID, USER, Row, messages, parts
+from unit.inference.openai_service_rows import SERVICES
 from unit.inference.openai_setting_rows import SETTINGS, TOOLS
 
 ADAPTER = OpenAIAdapter()
 
-ROWS = MESSAGES + CALLS + SETTINGS + TOOLS
+ROWS = MESSAGES + CALLS + SETTINGS + TOOLS + SERVICES
 
 
 def ask(asked: dict[str, Any]) -> chat_pb2.ChatRequest:

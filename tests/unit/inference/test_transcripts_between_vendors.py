@@ -140,7 +140,7 @@ class Vendor:
 
 def at(provider: str, model: str) -> Target:
     """Return a model at an account of its vendor's."""
-    return Target(provider, model, "https://a.example/v1", credential_id="cred_1", first_party=True)
+    return Target(provider, model, "https://a.example/v1", credential_id="cred_1", type=provider)
 
 
 CLAUDE = at("anthropic", "claude-opus-4-5")
@@ -148,9 +148,7 @@ GEMINI = at("google", "gemini-3-pro-preview")
 GPT = at("openai", "gpt-5.6-sol")
 VENDORS = {
     "openai": Vendor(OpenAIAdapter(), at("openai", "gpt-1"), read_as_openai),
-    "like openai": Vendor(
-        OpenAIAdapter(), replace(at("acme", "acme-1"), first_party=False), read_as_openai
-    ),
+    "like openai": Vendor(OpenAIAdapter(), at("acme", "acme-1"), read_as_openai),
     "azure": Vendor(AzureAdapter(), at("azure-openai", "gpt-1"), read_as_openai),
     "anthropic": Vendor(AnthropicAdapter(), CLAUDE, read_as_anthropic, "anthropic"),
     "anthropic without prefill": Vendor(

@@ -27,8 +27,9 @@ class Target(msgspec.Struct, frozen=True):
         headers: further headers for every request, none of them secret.
         secret: what authenticates; an empty message for a provider without a key.
         credential_id: the key's, `cred_…`; empty for a provider without one, and for a probe.
-        first_party: the address is the vendor's own and not one that imitates it;
-            decides between `max_completion_tokens` and `max_tokens`, and the like.
+        type: the provider's type in the catalog, such as `openrouter`, by which an adapter knows
+            how the service departs from its format; empty for one that is not saved yet.
+        modes: the modes of thinking that the model's own list names, in its order.
     """
 
     provider: str
@@ -37,7 +38,8 @@ class Target(msgspec.Struct, frozen=True):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     secret: provider_pb2.ProviderSecret = msgspec.field(default_factory=provider_pb2.ProviderSecret)
     credential_id: str = ""
-    first_party: bool = False
+    type: str = ""
+    modes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show where it goes, and nothing secret."""

@@ -27,6 +27,7 @@ from unit.inference.conformance import (
     ollama_streams,
     openai_documents,
     openai_failures,
+    openai_services,
     openai_streams,
     responses_documents,
     responses_failures,
@@ -39,6 +40,7 @@ CASES: dict[Adapter, tuple[Case, ...]] = {
         *openai_streams.STREAMS,
         *openai_documents.DOCUMENTS,
         *openai_failures.FAILURES,
+        *openai_services.SERVICES,
     ),
     AnthropicAdapter(): (
         *anthropic_streams.STREAMS,

@@ -9,6 +9,7 @@ from trunkline.inference.adapters.adapter import BuiltChat, Target
 from trunkline.inference.adapters.azure.addresses import chat_place, list_place
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.openai.request import encode_chat
+from trunkline.inference.adapters.openai.services import AZURE
 from trunkline.inference.adapters.requests import JSON, STREAM, build_request
 from trunkline.inference.outgoing import Request
 from trunkline.inference.v1 import chat_pb2
@@ -17,7 +18,7 @@ from trunkline.inference.v1 import chat_pb2
 def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -> BuiltChat:
     """Build the request for one answer; see `Adapter.build_chat`."""
     losses = Losses()
-    content = encode_chat(target, request, losses, stream=stream, documents=False)
+    content, _ = encode_chat(target, request, AZURE, losses, stream=stream)
     place, path = chat_place(target)
     built = build_request(
         "POST",

@@ -28,8 +28,8 @@ class OpenAIAdapter:
         return StreamDecoder(target, request) if stream else WholeDecoder(target, request)
 
     def build_probe(self, target: Target, purpose: provider_pb2.ProbePurpose.ValueType) -> Request:
-        """Build the request for the list of models, which serves both purposes."""
-        return build_probe(target)
+        """Build the request for the list of models, or for where a key counts."""
+        return build_probe(target, purpose)
 
     def read_models(self, body: bytes) -> list[provider_pb2.DiscoveredModel]:
         """Read a list of models; see `Adapter.read_models`."""

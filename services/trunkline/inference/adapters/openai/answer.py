@@ -14,6 +14,7 @@ import msgspec
 from trunkline.inference.adapters.adapter import Ending, Target
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.openai.chunks import CallDelta, Delta, Function
+from trunkline.inference.adapters.openai.openings import Opening
 from trunkline.inference.adapters.openai.usage import read_cost, read_usage
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.arguments import is_object
@@ -74,17 +75,29 @@ class Answer:
     Args:
         target: who says it.
         thoughts: whether thoughts are wanted; else they are passed over.
+        opening: reads how the text begins; None: it is all text.
 
     Attributes:
         raw: the provider's finish reason; empty until the answer has ended.
     """
 
-    __slots__ = ("_block", "_calls", "_keys", "_kind", "_refused", "_target", "_thoughts", "raw")
+    __slots__ = (
+        "_block",
+        "_calls",
+        "_keys",
+        "_kind",
+        "_opening",
+        "_refused",
+        "_target",
+        "_thoughts",
+        "raw",
+    )
 
-    def __init__(self, target: Target, *, thoughts: bool) -> None:
+    def __init__(self, target: Target, *, thoughts: bool, opening: Opening | None = None) -> None:
         self.raw = ""
         self._target = target
         self._thoughts = thoughts
+        self._opening = opening
         self._kind = ""
         self._block = -1
         self._refused = False
@@ -108,18 +121,19 @@ class Answer:
             self._think(thought, drafts)
         content = delta.content
         if content:
-            if isinstance(content, str):
-                if self._kind != _TEXT:
-                    self._begin(_TEXT, drafts)
-                drafts.text(self._block, content)
-            else:
+            if not isinstance(content, str):
                 self._add_blocks(content, drafts)
+            elif self._opening is None:
+                self._say(content, drafts)
+            else:
+                self._open(self._opening.read(content), drafts)
         if delta.refusal:
             if self._kind != _REFUSAL:
                 self._begin(_REFUSAL, drafts)
             self._refused = True
             drafts.refusal(self._block, delta.refusal)
         if delta.tool_calls:
+            self._close_opening(drafts)
             for piece in delta.tool_calls:
                 self._add_call(piece, drafts)
 
@@ -139,6 +153,7 @@ class Answer:
                 is none and should be (BROKEN_STREAM).
         """
         self.raw = raw
+        self._close_opening(drafts)
         cut_short = _REASONS.get(raw) in (_LENGTH, _CONTENT_FILTER)
         for call in self._calls:
             if call.whole:
@@ -191,6 +206,25 @@ class Answer:
             if self._kind != _REASONING:
                 self._begin(_REASONING, drafts)
             drafts.reasoning(self._block, thought)
+
+    def _say(self, text: str, drafts: Drafts) -> None:
+        """Take in a text."""
+        if self._kind != _TEXT:
+            self._begin(_TEXT, drafts)
+        drafts.text(self._block, text)
+
+    def _open(self, found: tuple[str, str], drafts: Drafts) -> None:
+        """Take in what the beginning of the text turned out to be."""
+        thought, text = found
+        if thought:
+            self._think(thought, drafts)
+        if text:
+            self._say(text, drafts)
+
+    def _close_opening(self, drafts: Drafts) -> None:
+        """Take in what was held back of the beginning of the text."""
+        if self._opening is not None:
+            self._open(self._opening.close(), drafts)
 
     def _add_blocks(self, blocks: list[Any], drafts: Drafts) -> None:
         """Take in content that comes as blocks of text and thought (Mistral)."""

@@ -17,6 +17,9 @@ from trunkline.inference.adapters.gaps import Gaps
 from trunkline.inference.adapters.openai.answer import Answer
 from trunkline.inference.adapters.openai.chunks import Chunk, decode, is_plain
 from trunkline.inference.adapters.openai.errors import in_stream
+from trunkline.inference.adapters.openai.messages import text_to_continue
+from trunkline.inference.adapters.openai.openings import Echo, Opening, Tags
+from trunkline.inference.adapters.openai.services import find_service
 from trunkline.inference.adapters.openai.words import read_words
 from trunkline.inference.adapters.thoughts import are_wanted
 from trunkline.inference.adapters.values import Json
@@ -180,7 +183,12 @@ class WholeDecoder(DocumentDecoder):
 
 def _answer(target: Target, request: chat_pb2.ChatRequest) -> Answer:
     """Return an answer that has not begun."""
-    return Answer(target, thoughts=are_wanted(request.reasoning))
+    service = find_service(target.type, target.model)
+    opening: Opening | None = Tags() if service.thinks_in_text else None
+    if service.prefill is not None and service.prefill.repeats:
+        said = text_to_continue(request.messages[:], service)
+        opening = Echo(said) if said else None
+    return Answer(target, thoughts=are_wanted(request.reasoning), opening=opening)
 
 
 def _groq_usage(chunk: Chunk) -> Json | None:

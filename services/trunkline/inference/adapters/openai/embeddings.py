@@ -72,7 +72,7 @@ class OpenAIEmbedder:
         service = service_at(target.base_url)
         losses = Losses()
         body: Json = {"model": target.model, "input": batch.texts}
-        if service.base64 or target.first_party:
+        if service.base64 or target.type == "openai":
             body["encoding_format"] = "base64"
         if batch.dimensions:
             body[service.dimensions] = batch.dimensions

@@ -6,6 +6,7 @@ from typing import Final
 
 from trunkline.inference.adapters.adapter import ProviderFailed, Reply, Target
 from trunkline.inference.adapters.failures import (
+    BROKEN_STREAM,
     CONTENT_FILTERED,
     CONTEXT_TOO_LONG,
     MODEL_NOT_FOUND,
@@ -54,6 +55,14 @@ CODES: Final[dict[str, Kind]] = {
     "refusal": CONTENT_FILTERED,
     # llama.cpp, https://github.com/ggml-org/llama.cpp/pull/15780: under 400 and 500
     "exceed_context_size_error": CONTEXT_TOO_LONG,
+    # Groq, https://console.groq.com/docs/tool-use: the model wrote a call that is none
+    "tool_use_failed": BROKEN_STREAM,
+    # MiniMax, https://platform.minimax.io/docs/api-reference/errorcode: with status 200
+    "base_resp_1000": SERVER_ERROR,
+    "base_resp_1002": RATE_LIMITED,
+    "base_resp_1004": NOT_AUTHORIZED,
+    "base_resp_1008": QUOTA,
+    "base_resp_1013": SERVER_ERROR,
     # LiteLLM, https://docs.litellm.ai/docs/proxy/users: under 400 and 429
     "budget_exceeded": QUOTA,
     # Anthropic's types, which gateways pass on under their own status

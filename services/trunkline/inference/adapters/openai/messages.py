@@ -7,14 +7,16 @@ a list of one part, and a key without a value is left out instead of being null.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from trunkline.inference.adapters.call_ids import CallIds, IdForm
+from trunkline.inference.adapters.call_ids import CallIds
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.media import data_url
+from trunkline.inference.adapters.openai.alternation import alternate
+from trunkline.inference.adapters.openai.openings import BEGIN, END
+from trunkline.inference.adapters.openai.service import Service, Thoughts
 from trunkline.inference.adapters.pairing import NO_RESULT, Pairing
 from trunkline.inference.adapters.partial import (
     BETWEEN_MESSAGES,
@@ -27,12 +29,11 @@ from trunkline.inference.adapters.tool_names import PLAIN
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import message_pb2
 
-# Longer ids and other characters were refused by OpenAI and still are by some who imitate it
-# ("Expected a string with maximum length 40": microsoft/autogen#6377, vercel/ai#8132).
-_IDS: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,40}"))
+# In the place of a thought, where none may be missing.
+_NO_THOUGHT: Final = " "
 
 _NO_SIGNATURES: Final = "Chat Completions carries no signatures."
-_NO_THOUGHTS: Final = "Chat Completions takes no thoughts back."
+_NO_THOUGHTS: Final = "The service takes no thoughts back."
 _NO_FOREIGN_PARTS: Final = "The block belongs to another format."
 _NO_ADDRESSES: Final = "Chat Completions takes documents by value only."
 _NO_DOCUMENTS: Final = "The provider takes no documents in Chat Completions."
@@ -41,24 +42,35 @@ _NO_MEDIA: Final = "Tool results are text; it follows in a message of the user."
 
 
 def translate(
-    messages: list[message_pb2.Message],
-    losses: Losses,
-    *,
-    first_party: bool,
-    documents: bool = True,
+    messages: Sequence[message_pb2.Message], losses: Losses, service: Service
 ) -> list[Json]:
     """Return the messages as the format has them.
 
     Args:
         messages: a transcript that has passed its checks.
         losses: takes what is left out or carried in another form.
-        first_party: the address is OpenAI's own.
-        documents: whether they are taken.
+        service: whose messages they become.
     """
-    translation = _Translation(messages, losses, first_party=first_party, documents=documents)
+    translation = _Translation(messages, losses, service)
     for index, message in enumerate(messages):
         translation.add(index, message)
-    return translation.finish(len(messages))
+    said = translation.finish(len(messages))
+    return alternate(said, losses) if service.alternates else said
+
+
+def text_to_continue(messages: Sequence[message_pb2.Message], service: Service) -> str:
+    """Return the text that the model is to go on from, as it is sent; "" when there is none.
+
+    Args:
+        messages: a transcript that has passed its checks.
+        service: that was asked.
+    """
+    if messages[-1].role != message_pb2.ROLE_ASSISTANT:
+        return ""
+    said = translate(messages, Losses(), service)
+    last = said[-1] if said else {}
+    text = last.get("content")
+    return text if last.get("role") == "assistant" and isinstance(text, str) else ""
 
 
 @dataclass(slots=True)
@@ -69,12 +81,14 @@ class _Turn:
         path: of its last message.
         texts: one of each message.
         refusals: likewise.
+        thoughts: with the path of each.
         calls: of tools.
     """
 
     path: str
     texts: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    thoughts: list[tuple[str, str]] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
 
 
@@ -85,33 +99,18 @@ class _Translation:
     that pictures of results wait until the results are through.
     """
 
-    __slots__ = (
-        "_documents",
-        "_first_party",
-        "_ids",
-        "_losses",
-        "_media",
-        "_messages",
-        "_pairing",
-        "_turn",
-    )
+    __slots__ = ("_ids", "_losses", "_media", "_messages", "_pairing", "_service", "_turn")
 
     def __init__(
-        self,
-        messages: Sequence[message_pb2.Message],
-        losses: Losses,
-        *,
-        first_party: bool,
-        documents: bool,
+        self, messages: Sequence[message_pb2.Message], losses: Losses, service: Service
     ) -> None:
-        self._documents = documents
         self._losses = losses
-        self._first_party = first_party
+        self._service = service
         self._messages: list[Json] = []
         self._media: list[Json] = []
         # The model's turn that is not written yet.
         self._turn: _Turn | None = None
-        self._ids = CallIds(_IDS)
+        self._ids = CallIds(service.ids)
         self._pairing = Pairing(messages, losses)
 
     def add(self, index: int, message: message_pb2.Message) -> None:
@@ -136,7 +135,7 @@ class _Translation:
         self._settle(count)
         self._flush()
         if turn is not None and not turn.calls and self._messages:
-            self._continue(turn.path, self._messages[-1])
+            self._continue(turn, self._messages[-1])
         return self._messages
 
     def _settle(self, index: int) -> None:
@@ -153,32 +152,41 @@ class _Translation:
         if len(said) > 1:
             self._flush()
             self._messages.append(said)
+            self._think(turn, said)
+        else:
+            self._forget(turn)
         for call, found in self._pairing.answer(index):
             if found is not None:
                 self._result(found.path, found.part)
                 continue
             self._answer(self._ids.wire(call.id), [NO_RESULT], is_error=True, media=[])
 
-    def _continue(self, path: str, said: Json) -> None:
+    def _continue(self, turn: _Turn, said: Json) -> None:
         """Have the model go on with what it said last.
 
         Args:
-            path: of the last message.
+            turn: the model's last.
             said: the last message on the wire.
         """
         if said["role"] != "assistant":
             return
-        if self._first_party:
-            # It takes such a message, and begins another answer.
-            self._losses.translated(path, NO_PREFILL)
+        prefill = self._service.prefill
+        if prefill is None:
+            # It refuses such a message, or takes it and begins another answer.
+            self._losses.translated(turn.path, NO_PREFILL)
             self._messages.append({"role": "user", "content": GO_ON})
             return
+        if said.pop("reasoning_content", None):
+            # Whoever goes on with a text has done with thinking.
+            self._forget(turn)
         text = said["content"]
         said["content"] = text.rstrip()
         if said["content"] != text:
-            self._losses.translated(path, NO_BLANK_END)
+            self._losses.translated(turn.path, NO_BLANK_END)
         if not said["content"]:
             self._messages.pop()
+        elif prefill.mark:
+            said[prefill.mark] = True
 
     def _flush(self) -> None:
         """Let the pictures and documents of results follow in a message of the user."""
@@ -216,7 +224,7 @@ class _Translation:
             match part.WhichOneof("kind"):
                 case "text":
                     texts.append(part.text)
-                case "refusal" if self._first_party:
+                case "refusal" if self._service.refusals:
                     refusals.append(part.refusal)
                 case "refusal":
                     self._losses.translated(f"{path}.refusal", _NO_REFUSALS)
@@ -224,7 +232,7 @@ class _Translation:
                 case "tool_call":
                     turn.calls.append(self._call(path, part.tool_call))
                 case "reasoning":
-                    self._losses.dropped(f"{path}.reasoning", _NO_THOUGHTS)
+                    turn.thoughts.append((f"{path}.reasoning", part.reasoning.text))
                 case "provider_part":
                     self._losses.dropped(f"{path}.provider_part", _NO_FOREIGN_PARTS)
         # As the live text of an answer is the concatenation of its blocks.
@@ -245,6 +253,29 @@ class _Translation:
         if turn.calls:
             said["tool_calls"] = turn.calls
         return said
+
+    def _think(self, turn: _Turn, said: Json) -> None:
+        """Add the thoughts of a turn, where the service wants them back.
+
+        Args:
+            turn: of the model.
+            said: the same on the wire; neither its text nor its calls are missing.
+        """
+        thought = "".join(text for _, text in turn.thoughts)
+        match self._service.thoughts:
+            case Thoughts.EVERY_TURN:
+                said["reasoning_content"] = thought or _NO_THOUGHT
+            case Thoughts.CALLING_TURNS if turn.calls:
+                said["reasoning_content"] = thought or _NO_THOUGHT
+            case Thoughts.IN_TEXT if thought:
+                said["content"] = f"{BEGIN}{thought}{END}\n\n{said.get('content', '')}"
+            case _:
+                self._forget(turn)
+
+    def _forget(self, turn: _Turn) -> None:
+        """Note the thoughts of a turn that are left out."""
+        for path, _ in turn.thoughts:
+            self._losses.dropped(path, _NO_THOUGHTS)
 
     def _call(self, path: str, call: message_pb2.ToolCall) -> Json:
         """Translate a tool call; the arguments stay the text that they are."""
@@ -296,8 +327,8 @@ class _Translation:
         if part.HasField("image"):
             return [{"type": "image_url", "image_url": {"url": _image_url(part.image)}}]
         document = part.document
-        if not self._documents or document.HasField("url"):
-            why = _NO_ADDRESSES if self._documents else _NO_DOCUMENTS
+        if not self._service.documents or document.HasField("url"):
+            why = _NO_ADDRESSES if self._service.documents else _NO_DOCUMENTS
             self._losses.dropped(f"{path}.document", why)
             return []
         # A file by value is refused without a name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
+from trunkline.inference.adapters.openai.service import Service
 from trunkline.inference.adapters.schemas import arguments_schema
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import chat_pb2, message_pb2
@@ -12,53 +13,64 @@ from trunkline.inference.v1 import chat_pb2, message_pb2
 _MODES: Final[dict[int, str]] = {
     message_pb2.ToolChoice.MODE_AUTO: "auto",
     message_pb2.ToolChoice.MODE_NONE: "none",
-    message_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
 
+_NO_TOOLS: Final = "The service takes no tools."
+_NO_CHOICE: Final = "The service takes no choice among tools."
+_NOT_NOW: Final = "The service takes no choice among tools; none are sent."
+_NOT_PARALLEL: Final = "The service does not let calls at once be switched on or off."
 _NOT_STRICT: Final = "Services that imitate Chat Completions refuse or ignore `strict` on tools."
 _NO_SUBSET: Final = "The provider takes no choice among some tools; the others are not sent."
 
 
-def add_tools(
-    body: Json, request: chat_pb2.ChatRequest, losses: Losses, *, first_party: bool
-) -> None:
+def add_tools(body: Json, request: chat_pb2.ChatRequest, losses: Losses, service: Service) -> None:
     """Add the tools and the choice among them to a request's body.
 
     Args:
         body: the body so far.
         request: has at least one tool.
         losses: takes what is left out or carried in another form.
-        first_party: the address is OpenAI's own.
+        service: that is asked.
     """
+    if "tools" in service.refused:
+        losses.dropped("tools", _NO_TOOLS)
+        return
     choice = request.tool_choice
     allowed = choice.allowed[:]
     required = choice.mode == message_pb2.ToolChoice.MODE_REQUIRED
     tools = list(enumerate(request.tools[:]))
-    chosen: str | Json | None = _MODES.get(choice.mode)
+    chosen: str | Json | None = service.required if required else _MODES.get(choice.mode)
     if allowed and choice.mode != message_pb2.ToolChoice.MODE_NONE:
-        if required and len(allowed) == 1:
+        if required and len(allowed) == 1 and "tool_choice" not in service.refused:
             chosen = {"type": "function", "function": {"name": allowed[0]}}
-        elif first_party:
+        elif service.subsets:
             chosen = _subset(allowed, "required" if required else "auto")
         else:
             tools = [(index, tool) for index, tool in tools if tool.name in allowed]
             losses.translated("tool_choice.allowed", _NO_SUBSET)
-    body["tools"] = [
-        _tool(f"tools[{index}]", tool, losses, first_party=first_party) for index, tool in tools
-    ]
+    if "tool_choice" in service.refused:
+        if choice.mode == message_pb2.ToolChoice.MODE_NONE:
+            losses.translated("tool_choice.mode", _NOT_NOW)
+            return
+        if required:
+            losses.dropped("tool_choice.mode", _NO_CHOICE)
+        if choice.HasField("parallel"):
+            losses.dropped("tool_choice.parallel", _NOT_PARALLEL)
+        chosen = None
+    elif choice.HasField("parallel"):
+        body["parallel_tool_calls"] = choice.parallel
+    body["tools"] = [_tool(f"tools[{index}]", tool, losses, service) for index, tool in tools]
     if chosen is not None:
         body["tool_choice"] = chosen
-    if choice.HasField("parallel"):
-        body["parallel_tool_calls"] = choice.parallel
 
 
-def _tool(path: str, tool: message_pb2.Tool, losses: Losses, *, first_party: bool) -> Json:
+def _tool(path: str, tool: message_pb2.Tool, losses: Losses, service: Service) -> Json:
     """Translate one tool."""
     function: Json = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
     function["parameters"] = arguments_schema(tool)
-    if tool.strict and first_party:
+    if tool.strict and service.strict_tools:
         function["strict"] = True
     elif tool.strict:
         losses.dropped(f"{path}.strict", _NOT_STRICT)

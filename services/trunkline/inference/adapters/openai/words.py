@@ -30,6 +30,7 @@ def _words(said: Json) -> Words | None:
     - older vLLM, Mistral: `{"object": "error", "message", "type", "code"}`
     - OpenRouter without a stream: `{"choices": [{"error": {…}}]}`
     - Groq, in a stream: `{"x_groq": {"error": "text"}}`
+    - MiniMax: `{"base_resp": {"status_code", "status_msg"}}`, where 0 is no error
     - FastAPI, Mistral's validation: `{"detail": "text" or [{"loc", "msg"}]}`
     - gateways in front: `{"message": "text"}`
     """
@@ -46,6 +47,10 @@ def _words(said: Json) -> Words | None:
     groq = said.get("x_groq")
     if isinstance(groq, dict) and groq.get("error"):
         return Words(message=words_text(groq["error"]))
+    base = said.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        code = f"base_resp_{base['status_code']}"
+        return Words(message=words_text(base.get("status_msg")), codes=(code,))
     if "choices" in said:
         return None
     if said.get("detail"):
