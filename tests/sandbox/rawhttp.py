@@ -48,10 +48,15 @@ class Reply:
 
     @property
     def frames(self) -> list[str]:
-        """Return the data of each whole frame of an event stream."""
-        frames = self.body.split(b"\n\n")[:-1]
+        """Return the data of each whole frame of an event stream, comments left out."""
+        frames = [part for part in self.body.split(b"\n\n")[:-1] if not part.startswith(b":")]
         assert all(frame.startswith(b"data: ") for frame in frames)
         return [frame.removeprefix(b"data: ").decode() for frame in frames]
+
+    @property
+    def comments(self) -> int:
+        """Return how many frames say nothing."""
+        return sum(part.startswith(b":") for part in self.body.split(b"\n\n"))
 
     @property
     def chunks(self) -> list[Any]:

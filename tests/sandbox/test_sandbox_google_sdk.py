@@ -53,6 +53,7 @@ TEXTS = {
     "ok": OK_TEXT,
     "echo": HELLO,
     "slow": OK_TEXT,
+    "comments": OK_TEXT,
     "unicode": "".join(UNICODE_PIECES),
     "json": '{"answer":"sandbox"}',
     "tool": OK_TEXT,

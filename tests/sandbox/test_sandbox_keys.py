@@ -42,6 +42,17 @@ async def test_a_key_meets_its_fate(
         assert not key or key.encode() not in reply.raw
 
 
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [("sandbox-key", 200), (Sandbox.UNSCOPED_KEY, 200), (Sandbox.REVOKED_KEY, 401), ("", 401)],
+)
+async def test_a_key_can_be_asked_about_itself(sandbox: Sandbox, key: str, status: int) -> None:
+    """As OpenRouter's can, whose list of models needs none."""
+    reply = await look_up(sandbox, "/v1/key", authorization=f"Bearer {key}")
+    assert reply.status == status
+    assert ("data" in reply.json) == (status == 200)
+
+
 async def test_the_missing_scope_is_named(sandbox: Sandbox) -> None:
     """The refusal of a restricted key lists the scope that it lacks."""
     reply = await look_up(sandbox, "/v1/models", authorization=f"Bearer {sandbox.UNSCOPED_KEY}")

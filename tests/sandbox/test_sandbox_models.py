@@ -48,7 +48,7 @@ def look(reply: Reply) -> str:
 def look_at_stream(reply: Reply) -> str:
     """Count each kind of delta, and name what else the stream holds."""
     counts: dict[str, int] = {}
-    seen = []
+    seen = [f"{reply.comments} comments"] if reply.comments else []
     for frame in reply.frames:
         if frame == "[DONE]":
             seen.append("done")
@@ -142,6 +142,7 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     "vectors-empty": ("vectors-empty", "stream 60 content stop done, complete", WHOLE_TEXT),
     "vectors-short": ("vectors-short", "stream 60 content stop done, complete", WHOLE_TEXT),
     "vectors-few": ("vectors-few", "stream 60 content stop done, complete", WHOLE_TEXT),
+    "comments": ("comments", "stream 60 content stop 62 comments done, complete", WHOLE_TEXT),
     "repeat-K": ("repeat-20", "stream 60 content stop done, complete", WHOLE_TEXT),
     "begin-anew": ("begin-anew", "stream 60 content stop done, complete", WHOLE_TEXT),
     "go-on-when-told": ("go-on-when-told", "stream 60 content stop done, complete", WHOLE_TEXT),

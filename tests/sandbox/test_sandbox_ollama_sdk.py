@@ -42,6 +42,7 @@ TEXTS = {
     "chars-30": OK_TEXT[:30],
     "burst-60": OK_TEXT,
     "split-1": OK_TEXT,
+    "comments": OK_TEXT,
     "first-token-after-1": OK_TEXT,
     "late-usage": OK_TEXT,
 }

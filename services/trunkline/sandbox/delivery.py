@@ -52,12 +52,14 @@ class Pace:
         between_seconds: time from one utterance to the next, counted from the first.
         piece_bytes: size of the writes; None for one write for each utterance.
         joined: whether all utterances are sent in one write.
+        comments: whether a comment comes before every part, where the face has one.
     """
 
     first_seconds: float = 0.0
     between_seconds: float = 0.0
     piece_bytes: int | None = None
     joined: bool = False
+    comments: bool = False
 
 
 AT_ONCE: Final = Pace()
@@ -169,6 +171,8 @@ class Delivery:
 
     async def _send(self, data: bytes) -> None:
         """Send a part of the stream, which may have a frame before which it breaks."""
+        if data and self._pace.comments and self._voice.comment:
+            await self._outlet.send(self._voice.comment)
         if not isinstance(self._fault, BreakFrames):
             await self._outlet.send(data)
             return

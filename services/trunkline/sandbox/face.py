@@ -22,6 +22,7 @@ class Operation(Enum):
     GREET = auto()
     LIST_MODELS = auto()
     SHOW_MODEL = auto()
+    SHOW_KEY = auto()
     CHAT = auto()
     EMBED = auto()
 
@@ -70,13 +71,13 @@ class Route:
         operation: what is asked for.
         model: the model, where the path names one.
         form: what else the path says; only the face itself reads it.
-        greeting: the answer to `GREET`, which needs no key.
+        document: the answer to `GREET`, which needs no key, or to `SHOW_KEY`.
     """
 
     operation: Operation
     model: str | None = None
     form: str = ""
-    greeting: Document | None = None
+    document: Document | None = None
 
 
 SMALL_ROOM: Final = 8_192
@@ -128,6 +129,9 @@ class Voice(Protocol):
 
     stream_type: str
     """Content type of the stream."""
+
+    comment: bytes
+    """What keeps a stream alive and says nothing; empty where clients of the format know none."""
 
     def open(self) -> bytes:
         """Begin the answer, before any content."""

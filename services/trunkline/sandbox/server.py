@@ -173,8 +173,8 @@ class Sandbox:
         try:
             if route is None:
                 await self._answer_elsewhere(request, face.key(head), outlet)
-            elif route.greeting is not None:
-                await outlet.answer(route.greeting)
+            elif route.operation is Operation.GREET and route.document is not None:
+                await outlet.answer(route.document)
             else:
                 keys.admit(face.key(head), self.api_key, route.operation, keyless=face.keyless)
                 face.check(head)
@@ -212,6 +212,8 @@ class Sandbox:
                 await outlet.answer(face.list_models(head, cards))
             case Operation.SHOW_MODEL:
                 await outlet.answer(face.show_model(self._describe(name)))
+            case Operation.SHOW_KEY if route.document is not None:
+                await outlet.answer(route.document)
             case Operation.CHAT:
                 asked = face.read(head, route, body)
                 if isinstance(asked, Document):

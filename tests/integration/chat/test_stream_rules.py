@@ -49,6 +49,7 @@ HEALTHY: dict[str, tuple[result_pb2.FinishReason.ValueType, tuple[str, ...]]] = 
     "every-15-ms": (STOP, ("text",)),
     "first-token-after-3": (STOP, ("text",)),
     "split-1": (STOP, ("text",)),
+    "comments": (STOP, ("text",)),
     # What is wrong with these is no fault of the answer.
     "malformed-after-10": (STOP, ("text",)),
     "no-done": (STOP, ("text",)),
@@ -60,6 +61,7 @@ EXACT = {
     "unicode": "".join(UNICODE_PIECES),
     "reason": OK_TEXT,
     "split-1": OK_TEXT,
+    "comments": OK_TEXT,
     "malformed-after-10": OK_TEXT,
     "no-done": OK_TEXT,
     "late-usage": OK_TEXT,

@@ -176,6 +176,13 @@ PACES: Final[tuple[Row, ...]] = (
         set_pace(lambda n: Pace(piece_bytes=n)),
         range(1, 65_537),
     ),
+    Row(
+        Kind.PACE,
+        "comments",
+        "comments",
+        "A comment before every event, as routers send to keep a connection alive.",
+        set_pace(lambda _: Pace(comments=True)),
+    ),
 )
 """When it is said."""
 

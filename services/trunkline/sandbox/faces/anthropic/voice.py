@@ -41,6 +41,7 @@ class MessageVoice:
     """Put one answer on the wire as events, or as a whole message."""
 
     stream_type = "text/event-stream; charset=utf-8"
+    comment = b""
 
     def __init__(self, prompt: Prompt, request_id: str) -> None:
         self._prompt = prompt

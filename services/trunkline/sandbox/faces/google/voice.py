@@ -46,6 +46,8 @@ class ContentVoice:
         form: `sse` for events, `array` for a list that comes piece by piece, `whole` for neither.
     """
 
+    comment = b""
+
     def __init__(self, prompt: Prompt, form: str) -> None:
         self.stream_type = "text/event-stream" if form == "sse" else JSON
         self._events = form == "sse"

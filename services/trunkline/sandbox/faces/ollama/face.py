@@ -43,10 +43,10 @@ class Ollama:
         match head.method, head.path:
             case "GET" | "HEAD", "" | "/":
                 running = Document(200, "text/plain; charset=utf-8", b"Ollama is running")
-                return Route(Operation.GREET, greeting=running)
+                return Route(Operation.GREET, document=running)
             case "GET", "/api/version":
                 version = Document(200, JSON, encode({"version": VERSION}))
-                return Route(Operation.GREET, greeting=version)
+                return Route(Operation.GREET, document=version)
             case "GET", "/api/tags":
                 return Route(Operation.LIST_MODELS)
             case "POST", "/api/show":

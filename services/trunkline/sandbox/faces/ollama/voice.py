@@ -46,6 +46,7 @@ class ChatVoice:
     """Put one answer on the wire as lines, or as one document."""
 
     stream_type = "application/x-ndjson"
+    comment = b""
 
     def __init__(self, prompt: Prompt) -> None:
         self._base = {"model": prompt.model, "created_at": CREATED}

@@ -38,6 +38,15 @@ CREATED: Final = 1_794_000_000
 
 _JSON = "application/json"
 
+# A page of OpenRouter's, where a key counts though the list of models is public.
+_KEY: Final = Document(
+    200,
+    _JSON,
+    msgspec.json.encode(
+        {"data": {"label": "sandbox", "limit": None, "limit_remaining": None, "usage": 0}}
+    ),
+)
+
 _ERRORS: dict[Trouble, tuple[int, str, str | None]] = {
     Trouble.INVALID_REQUEST: (400, "invalid_request_error", None),
     Trouble.UNSUPPORTED_VALUE: (400, "invalid_request_error", "unsupported_value"),
@@ -89,6 +98,8 @@ class ChatCompletions:
                 return Route(Operation.EMBED)
             case "GET", ["v1", "models"]:
                 return Route(Operation.LIST_MODELS)
+            case "GET", ["v1", "key"]:
+                return Route(Operation.SHOW_KEY, document=_KEY)
             case "GET", ["v1", "models", name] if name:
                 return Route(Operation.SHOW_MODEL, unquote(name))
         return None
@@ -138,6 +149,7 @@ class ChatVoice:
     """Put one answer on the wire as chunks, or as a whole completion."""
 
     stream_type = "text/event-stream; charset=utf-8"
+    comment = b": PROCESSING\n\n"
 
     def __init__(self, prompt: Prompt) -> None:
         self._counts = prompt.include_usage
