@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 import grpc
@@ -223,6 +224,9 @@ class Deployment:
         kind: str = "",
         wire_format: str = "",
         streaming: bool = True,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        organization: str = "",
+        project: str = "",
     ) -> None:
         """Connect a provider as anybody would, and wait until chats can ask it.
 
@@ -234,10 +238,12 @@ class Deployment:
             kind: its type; empty: `sandbox` when it is named so, else `openai-compatible`.
             wire_format: that it speaks; empty: its type's.
             streaming: whether it is asked for streams.
+            headers: of every request to it.
+            organization, project: what the key belongs to; empty: nothing.
         """
         kind = kind or ("sandbox" if name == PROVIDER else "openai-compatible")
         endpoint = provider_pb2.ProviderEndpoint(
-            base_url=base_url, format=wire_format, streaming=streaming
+            base_url=base_url, format=wire_format, streaming=streaming, headers=headers
         )
         provider = provider_pb2.Provider(name=name, type=kind, endpoint=endpoint)
         await self.catalog.CreateProvider(
@@ -249,7 +255,9 @@ class Deployment:
             if not api_key:
                 local = save_pb2.SaveLocalEndpointRequest(provider=name)
                 return self.credentials.SaveLocalEndpoint(local, metadata=self.admin)
-            key = save_pb2.SaveApiKeyRequest(provider=name, api_key=api_key)
+            key = save_pb2.SaveApiKeyRequest(
+                provider=name, api_key=api_key, organization=organization, project=project
+            )
             return self.credentials.SaveApiKey(key, metadata=self.admin)
 
         # Each service learns a moment later what another one owns.
