@@ -525,6 +525,8 @@ THOUGHTS = [
     ),
 ]
 
+VERBATIM = '{"$schema": "s", "z": {"$id": "kept"}, "a": 1180591620717411303424}'
+
 ORDER = [
     Row(
         "ids of calls (Mistral)",
@@ -533,6 +535,50 @@ ORDER = [
             {"role": "assistant", "tool_calls": [{**CALL_SENT, "id": "74196fe72"}]},
             answer("a", "74196fe72"),
         ),
+        {},
+        at("mistral"),
+    ),
+    Row(
+        "the user after results (Mistral)",
+        messages(ASKED, result({"text": "a"}), USER),
+        messages(
+            {"role": "assistant", "tool_calls": [{**CALL_SENT, "id": "74196fe72"}]},
+            answer("a", "74196fe72"),
+            {"role": "assistant", "content": "Done."},
+            SAID,
+        ),
+        {"messages": TRANSLATED},
+        at("mistral"),
+    ),
+    Row(
+        "what a schema says of itself, in words (Mistral)",
+        {
+            "tools": [
+                {
+                    "name": "f",
+                    "parameters_json": VERBATIM,
+                }
+            ]
+        },
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"z": {"$id": "kept"}, "a": 2**70}},
+                }
+            ]
+        },
+        {},
+        at("mistral"),
+    ),
+    Row(
+        "what a schema says of itself (Mistral)",
+        {"tools": [{"name": "f", "parameters": {"$schema": "s", "type": "object"}}]},
+        {
+            "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+            ]
+        },
         {},
         at("mistral"),
     ),

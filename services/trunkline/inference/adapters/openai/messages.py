@@ -14,8 +14,8 @@ from typing import Final
 from trunkline.inference.adapters.call_ids import CallIds
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.media import data_url
-from trunkline.inference.adapters.openai.alternation import alternate
 from trunkline.inference.adapters.openai.openings import BEGIN, END
+from trunkline.inference.adapters.openai.order import alternate, close_results
 from trunkline.inference.adapters.openai.service import Service, Thoughts
 from trunkline.inference.adapters.pairing import NO_RESULT, Pairing
 from trunkline.inference.adapters.partial import (
@@ -55,7 +55,9 @@ def translate(
     for index, message in enumerate(messages):
         translation.add(index, message)
     said = translation.finish(len(messages))
-    return alternate(said, losses) if service.alternates else said
+    if service.alternates:
+        return alternate(said, losses)
+    return close_results(said, losses) if service.closes_results else said
 
 
 def text_to_continue(messages: Sequence[message_pb2.Message], service: Service) -> str:

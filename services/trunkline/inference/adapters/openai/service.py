@@ -90,6 +90,8 @@ class Service:
         refusals: refusals of the model can be sent back as such.
         documents: they are taken.
         alternates: the system speaks first, then user and model in turn.
+        closes_results: after results the model speaks, and not the user.
+        bare_schemas: a schema may not say what it is (`$schema`, `$id`).
         ids: the form of the ids of tool calls.
         thoughts: where thoughts of earlier turns go.
         thinks_in_text: thoughts come as text between tags.
@@ -119,6 +121,8 @@ class Service:
     refusals: bool = False
     documents: bool = True
     alternates: bool = False
+    closes_results: bool = False
+    bare_schemas: bool = False
     ids: IdForm = _IDS
     thoughts: Thoughts = Thoughts.NOWHERE
     thinks_in_text: bool = False

@@ -124,12 +124,14 @@ _MINIMAX: Final = Service(
 _MINIMAX_M2: Final = replace(_MINIMAX, family="MiniMax-M2", thinking=None)
 
 # https://docs.mistral.ai/api: an unknown key is refused, `stream_options` among them; usage comes
-# without. Ids of calls have nine characters (anomalyco/opencode#1680). Only the small and the
-# medium models take an effort.
+# without. Ids of calls have nine characters (anomalyco/opencode#1680), and "user" may not come
+# after "tool". Only the small and the medium models take an effort.
 _MISTRAL: Final = Service(
     "mistral",
     keys={"seed": "random_seed"},
     required="any",
+    closes_results=True,
+    bare_schemas=True,
     ids=IdForm(re.compile(r"[a-zA-Z0-9]{9}"), "", 9),
     thinking=None,
     prefill=Prefill("prefix", repeats=True),

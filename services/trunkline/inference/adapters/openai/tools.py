@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.openai.service import Service
 from trunkline.inference.adapters.schemas import arguments_schema
@@ -14,6 +16,10 @@ _MODES: Final[dict[int, str]] = {
     message_pb2.ToolChoice.MODE_AUTO: "auto",
     message_pb2.ToolChoice.MODE_NONE: "none",
 }
+
+_MARKS: Final = frozenset({"$id", "$schema"})
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _NO_TOOLS: Final = "The service takes no tools."
 _NO_CHOICE: Final = "The service takes no choice among tools."
@@ -69,7 +75,8 @@ def _tool(path: str, tool: message_pb2.Tool, losses: Losses, service: Service) -
     function: Json = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
-    function["parameters"] = arguments_schema(tool)
+    schema = arguments_schema(tool)
+    function["parameters"] = _bare(schema) if service.bare_schemas else schema
     if tool.strict and service.strict_tools:
         function["strict"] = True
     elif tool.strict:
@@ -77,6 +84,12 @@ def _tool(path: str, tool: message_pb2.Tool, losses: Losses, service: Service) -
     if tool.HasField("cache"):
         losses.dropped(f"{path}.cache", CACHES_ITSELF)
     return {"type": "function", "function": function}
+
+
+def _bare(schema: msgspec.Raw | Json) -> Json:
+    """Return a schema without what says which schema it is; all else stays as it is written."""
+    fields: Json = _fields(schema) if isinstance(schema, msgspec.Raw) else schema
+    return {key: value for key, value in fields.items() if key not in _MARKS}
 
 
 def _subset(allowed: list[str], mode: str) -> Json:

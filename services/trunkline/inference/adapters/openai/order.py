@@ -1,4 +1,4 @@
-"""Let user and model speak in turn, for a service that takes no other order and no tools."""
+"""Put messages into the order that a service takes, where it takes no other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.values import Json
 
 _LATE: Final = "The service hears the system at the beginning only; later words are the user's."
+_DONE: Final = "Done."
+_NO_USER_NOW: Final = "The service wants the model to speak before the user does after results."
 _NO_TOOLS: Final = "The service knows no tools: calls are left out, results are the user's words."
 
 
@@ -40,6 +42,22 @@ def alternate(messages: list[Json], losses: Losses) -> list[Json]:
         losses.translated("messages", _LATE)
     if called:
         losses.translated("messages", _NO_TOOLS)
+    return spoken
+
+
+def close_results(messages: list[Json], losses: Losses) -> list[Json]:
+    """Return messages in which the model speaks between results and the user.
+
+    Args:
+        messages: on the wire.
+        losses: takes that words were put into the model's mouth.
+    """
+    spoken: list[Json] = []
+    for message in messages:
+        if message["role"] == "user" and spoken and spoken[-1]["role"] == "tool":
+            spoken.append({"role": "assistant", "content": _DONE})
+            losses.translated("messages", _NO_USER_NOW)
+        spoken.append(message)
     return spoken
 
 
