@@ -459,8 +459,37 @@ PARTIAL = [
             **messages(SAID, {"role": "assistant", "content": "Hi, I", "prefix": True}),
             **OFF,
         },
-        {**CUT, EFFORT: DROPPED},
+        {**CUT, "reasoning": DROPPED},
         at("deepseek"),
+    ),
+    Row(
+        "no effort beside a partial answer (llama.cpp)",
+        {**BEGUN, **effort("none")},
+        {**messages(SAID, {"role": "assistant", "content": "Hi, I"}), **templated(on=False)},
+        CUT,
+        at("llama-cpp"),
+    ),
+    Row(
+        "an effort beside a partial answer (vLLM)",
+        {**BEGUN, **effort("none")},
+        {
+            **messages(SAID, {"role": "assistant", "content": "Hi, I"}),
+            **word("none"),
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        },
+        CUT,
+        at("vllm"),
+    ),
+    *(
+        Row(
+            f"nothing but a thought ({kind})",
+            messages(parts("ROLE_ASSISTANT", {"reasoning": {"text": "Hm."}})),
+            messages(),
+            {"messages[0].content[0].reasoning": DROPPED},
+            at(kind),
+        )
+        for kind in ("deepseek", "openai", "mistral", "perplexity")
     ),
 ]
 

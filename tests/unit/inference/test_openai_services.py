@@ -62,6 +62,7 @@ def test_the_longest_family_counts() -> None:
     [
         ("https://a.example/v1", HELLO, "https://a.example/v1/chat/completions"),
         ("https://a.example/v1", BEGUN, "https://a.example/beta/chat/completions"),
+        ("https://a.example/beta", BEGUN, "https://a.example/beta/chat/completions"),
         ("https://a.example", BEGUN, "https://a.example/beta/chat/completions"),
         ("https://b.example/to/a", BEGUN, "https://b.example/to/a/beta/chat/completions"),
     ],

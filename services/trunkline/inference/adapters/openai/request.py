@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from trunkline.inference.adapters.adapter import BuiltChat, Target
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.openai.messages import translate
-from trunkline.inference.adapters.openai.service import Prefill, Service
+from trunkline.inference.adapters.openai.service import Service
 from trunkline.inference.adapters.openai.services import OTHERS, find_service
 from trunkline.inference.adapters.openai.thinking import add_thinking, merge
 from trunkline.inference.adapters.openai.tools import add_tools
@@ -51,14 +51,11 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     """Build the request for one answer; see `Adapter.build_chat`."""
     losses = Losses()
     service = find_service(target.type, target.model)
-    content, goes_on = encode_chat(target, request, service, losses, stream=stream)
-    place = target
-    if goes_on and service.prefill is not None and service.prefill.version:
-        place = _at_version(target, service.prefill.version)
+    content, version = encode_chat(target, request, service, losses, stream=stream)
     return BuiltChat(
         request=build_request(
             "POST",
-            place,
+            _at_version(target, version) if version else target,
             "/chat/completions",
             accept=STREAM if stream else JSON,
             own=own_headers(target, service),
@@ -75,8 +72,10 @@ def encode_chat(
     losses: Losses,
     *,
     stream: bool,
-) -> tuple[bytes, bool]:
-    """Return the body of the request for one answer, and whether it goes on from a text.
+) -> tuple[bytes, str]:
+    """Return the body of the request for one answer, and the version of the address that takes it.
+
+    The version is empty where any does.
 
     Args:
         target: who is asked.
@@ -93,18 +92,22 @@ def encode_chat(
         body[service.limit_key] = request.max_output_tokens
     if request.HasField("sampling"):
         _add_sampling(body, request.sampling, losses, service)
-    if request.HasField("reasoning"):
+    prefill = service.prefill if _goes_on(messages) else None
+    if prefill is not None:
+        merge(body, prefill.body)
+    if prefill is not None and prefill.off:
+        merge(body, prefill.off)
+        if request.reasoning.effort not in ("", "none") or request.reasoning.budget_tokens:
+            losses.dropped("reasoning", _DONE_THINKING)
+    elif request.HasField("reasoning"):
         add_thinking(body, request.reasoning, service.thinking, target.modes, losses)
     if request.HasField("response_format"):
         _add_shape(body, request.response_format, losses, service)
-    goes_on = service.prefill is not None and messages[-1]["role"] == "assistant"
-    if goes_on and service.prefill is not None:
-        _add_prefill(body, service.prefill, losses)
     if stream:
         body["stream"] = True
         if service.counts_in_streams:
             body["stream_options"] = {"include_usage": True}
-    return _encode(body), goes_on
+    return _encode(body), prefill.version if prefill is not None else ""
 
 
 def build_probe(
@@ -126,6 +129,11 @@ def build_probe(
     return request
 
 
+def _goes_on(messages: list[Json]) -> bool:
+    """Tell whether messages end with words of the model, which it is to go on from."""
+    return bool(messages) and messages[-1]["role"] == "assistant"
+
+
 def _get(target: Target, service: Service, path: str) -> Request:
     """Build a request without a body."""
     return build_request("GET", target, path, accept=JSON, own=own_headers(target, service))
@@ -133,6 +141,8 @@ def _get(target: Target, service: Service, path: str) -> Request:
 
 def _at_version(target: Target, version: str) -> Target:
     """Return a target whose address ends with another version than `/v1`, or with none."""
+    if version and target.base_url.endswith(version):
+        return target
     return replace(target, base_url=target.base_url.removesuffix("/v1") + version)
 
 
@@ -187,13 +197,6 @@ def _add_shape(body: Json, form: chat_pb2.ResponseFormat, losses: Losses, servic
         losses.dropped(path, _NO_SHAPE_WITH_TOOLS)
     else:
         body["response_format"] = _response_format(form)
-
-
-def _add_prefill(body: Json, prefill: Prefill, losses: Losses) -> None:
-    """Add what makes the model go on with its last message."""
-    merge(body, prefill.body)
-    if prefill.body and body.pop("reasoning_effort", None):
-        losses.dropped("reasoning.effort", _DONE_THINKING)
 
 
 def _response_format(form: chat_pb2.ResponseFormat) -> Json:

@@ -61,12 +61,14 @@ class Prefill:
     Attributes:
         mark: a key of that message that is set; empty: none, it only stands last.
         body: what the body gets beside it.
+        off: likewise, so that the model does not think first; in the place of an effort.
         version: the version of the address that takes it, such as `/beta`; empty: any.
         repeats: the answer begins with the message once more.
     """
 
     mark: str = ""
     body: Json = field(default_factory=dict)
+    off: Json = field(default_factory=dict)
     version: str = ""
     repeats: bool = False
 

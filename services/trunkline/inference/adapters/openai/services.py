@@ -53,7 +53,7 @@ _DEEPSEEK: Final = Service(
         off={"thinking": {"type": "disabled"}},
         on={"thinking": {"type": "enabled"}},
     ),
-    prefill=Prefill("prefix", {"thinking": {"type": "disabled"}}, "/beta"),
+    prefill=Prefill("prefix", off={"thinking": {"type": "disabled"}}, version="/beta"),
 )
 
 # https://docs.fireworks.ai/api-reference/post-chatcompletions. `thinking` and `reasoning_effort`
@@ -98,7 +98,7 @@ _LLAMA_CPP: Final = Service(
         off={"chat_template_kwargs": {"enable_thinking": False}},
         on={"chat_template_kwargs": {"enable_thinking": True}},
     ),
-    prefill=Prefill(body={"chat_template_kwargs": {"enable_thinking": False}}),
+    prefill=Prefill(off={"chat_template_kwargs": {"enable_thinking": False}}),
 )
 
 # https://lmstudio.ai/docs/developer/rest: the native lists tell of windows, and of modes of
