@@ -132,6 +132,14 @@ class Discovery:
             stored = await self._find(name)
             credential = choose_credential(self._credentials.central_keys(name))
             kind = self._types.of_stored(stored.type)
+            if kind.model_list is ModelList.NEVER:
+                raise _unavailable(
+                    stored.name,
+                    inference_pb2.Verification(
+                        message=f"Providers of the type {kind.name} have no list of what can be"
+                        " asked."
+                    ),
+                )
             try:
                 listed = await self._read(stored, kind, credential)
             except Unavailable as error:

@@ -97,6 +97,60 @@ async def test_a_type_brings_the_models_that_it_knows(catalog: CatalogHarness) -
     assert not catalog.inference.requests
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "my.openai.azure.com/openai/v1/",
+        "https://my.openai.azure.com/openai/v1/chat/completions",
+        "https://my.services.ai.azure.com/openai/v1",
+        "https://my.openai.azure.com/openai/deployments/fast/chat/completions",
+    ],
+)
+async def test_an_address_of_azure_is_asked_as_azure(catalog: CatalogHarness, address: str) -> None:
+    """The path of a request tells no other format, since it is the same in both."""
+    made = await catalog.create("mine", "", models=["fast"], base_url=address)
+    assert (made.type, made.endpoint.format) == ("azure-openai", "azure")
+    assert made.endpoint.base_url in (
+        "https://my.openai.azure.com/openai/v1",
+        "https://my.services.ai.azure.com/openai/v1",
+        "https://my.openai.azure.com/openai/deployments/fast",
+    )
+
+
+async def test_deployments_must_be_named(catalog: CatalogHarness) -> None:
+    """Azure lists models and not deployments: none are guessed, and its list is never merged."""
+    address = "https://my.openai.azure.com/openai/v1"
+    refusal = await refused(catalog.create("mine", "azure-openai", base_url=address))
+    assert refusal.reason == "NO_MODEL_PICKED"
+    await catalog.create("mine", "azure-openai", models=["fast"], base_url=address)
+    refusal = await refused(catalog.refresh("mine"))
+    assert refusal.reason == "LIST_UNAVAILABLE"
+    assert not catalog.inference.requests
+
+
+async def test_a_model_of_openai_says_which_format_serves_it(catalog: CatalogHarness) -> None:
+    """What the release knows stands in the catalog, until somebody says otherwise."""
+    await catalog.create("openai", "openai", models=["gpt-5.2", "gpt-5.6-sol"])
+    await catalog.create(
+        "mine", "", models=["gpt-5.6-sol"], base_url="https://gateway.example.com/v1"
+    )
+    formats = {m.name: m.facts.format for m in await catalog.list_models()}
+    known = model_pb2.TextFact(value="openai-responses", source=model_pb2.FACT_SOURCE_KNOWN)
+    assert formats == {
+        "mine/gpt-5.6-sol": model_pb2.TextFact(),
+        "openai/gpt-5.2": model_pb2.TextFact(),
+        "openai/gpt-5.6-sol": known,
+    }
+    by_hand = model_pb2.Model(name="openai/gpt-5.6-sol")
+    by_hand.facts.format.value = "openai"
+    response = await catalog.stub.UpdateModel(
+        model_pb2.UpdateModelRequest(model=by_hand), metadata=ADMIN
+    )
+    assert response.model.facts.format == model_pb2.TextFact(
+        value="openai", source=model_pb2.FACT_SOURCE_MANUAL
+    )
+
+
 async def test_the_list_of_an_unknown_server_is_read_when_no_model_is_named(
     catalog: CatalogHarness,
 ) -> None:

@@ -171,7 +171,7 @@ async def test_a_model_is_switched_off_and_on(catalog: CatalogHarness) -> None:
             "model.facts.refused_options.values[0]",
         ),
         (
-            model_pb2.ModelFacts(format=model_pb2.TextFact(value="openai-responses")),
+            model_pb2.ModelFacts(format=model_pb2.TextFact(value="nonsense")),
             "model.facts.format.value",
         ),
     ],
