@@ -1,4 +1,4 @@
-"""The four wire formats from end to end: a saved key, a real HTTP server, a whole conversation."""
+"""The wire formats from end to end: a saved key, a real HTTP server, a whole conversation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FORMATS = ("openai", "anthropic", "google", "ollama")
+RESPONSES = "openai-responses"
+FORMATS = ("openai", "anthropic", "google", "ollama", RESPONSES)
+# Where the sandbox has a face of its own for a format; the others share one.
+FACES = {RESPONSES: "openai"}
 # Those whose reasoning comes with a proof that has to go back unchanged.
-SIGNING = ("anthropic", "google")
+SIGNING = ("anthropic", "google", RESPONSES)
 MODELS = ("cut-after-20", "reset-after-20")
 # Models of the vendors that think and hold schemas, as which the sandbox answers.
 THINKERS = {
@@ -27,6 +30,7 @@ THINKERS = {
     "anthropic": "claude-opus-4-6@",
     "google": "gemini-3-pro-preview@",
     "ollama": "",
+    RESPONSES: "gpt-5.6-sol@",
 }
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -39,11 +43,12 @@ async def formats() -> AsyncIterator[Deployment]:
     async with Deployment(connected=False) as deployment:
         for name in FORMATS:
             await deployment.connect(
-                deployment.sandbox.addresses[name],
+                deployment.sandbox.addresses[FACES.get(name, name)],
                 "" if name == "ollama" else deployment.sandbox.api_key,
                 (*MODELS, *(THINKERS[name] + each for each in ("json", "reason", "tool"))),
                 name=name,
-                kind="sandbox" if name == "openai" else f"sandbox-{name}",
+                kind="sandbox" if name in ("openai", RESPONSES) else f"sandbox-{name}",
+                wire_format=name,
             )
         yield deployment
 
@@ -170,13 +175,15 @@ async def test_limit_of_tokens_is_told_as_such(
     formats: Deployment, name: str, streamed: bool
 ) -> None:
     """An answer that was cut by its own limit says so."""
-    request = ask(f"{name}/ok", max_output_tokens=5)
+    # Responses takes no lower one.
+    limit = 16
+    request = ask(f"{name}/ok", max_output_tokens=limit)
     completed = await answer(formats, request, streamed=streamed)
     assert completed.finish_reason == result_pb2.FINISH_REASON_LENGTH
-    assert len(text_of(completed).split()) == 5
+    assert len(text_of(completed).split()) == limit
 
 
-@every
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != RESPONSES])
 async def test_stop_sequence_ends_the_text(formats: Deployment, name: str) -> None:
     """What was to end the text is not part of it."""
     request = ask(f"{name}/ok", sampling=chat_pb2.Sampling(stop=["open"]))

@@ -1,6 +1,6 @@
-"""The face of OpenAI Chat Completions.
+"""The face of OpenAI: Chat Completions, and Responses beside it at the same address.
 
-Source: the Chat Completions API reference, its page on streaming, and the list of error codes.
+Source: the API reference of both, their pages on streaming, and the list of error codes.
 Everything that the real service draws at random or from its clock is derived from the model's
 name or fixed, so that the same request always gets the same bytes.
 """
@@ -15,10 +15,13 @@ from urllib.parse import unquote
 import msgspec
 
 from trunkline.sandbox.answer import Call, fold
-from trunkline.sandbox.face import Document, Head, ModelCard, Occasion, Operation, Route
+from trunkline.sandbox.face import Document, Head, ModelCard, Occasion, Operation, Route, Voice
+from trunkline.sandbox.faces.openai.errors import describe
 from trunkline.sandbox.faces.openai.request import read_prompt
+from trunkline.sandbox.faces.openai.responses import read_inquiry
+from trunkline.sandbox.faces.openai.responses_voice import ResponseVoice
 from trunkline.sandbox.faces.openai.vectors import EmbeddingList
-from trunkline.sandbox.faults import Refusal, Trouble
+from trunkline.sandbox.faults import Refusal
 from trunkline.sandbox.prompt import Prompt
 from trunkline.sandbox.speech import (
     CallArguments,
@@ -47,29 +50,8 @@ _KEY: Final = Document(
     ),
 )
 
-_ERRORS: dict[Trouble, tuple[int, str, str | None]] = {
-    Trouble.INVALID_REQUEST: (400, "invalid_request_error", None),
-    Trouble.UNSUPPORTED_VALUE: (400, "invalid_request_error", "unsupported_value"),
-    Trouble.UNKNOWN_PARAMETER: (400, "invalid_request_error", "unknown_parameter"),
-    Trouble.NO_THINKING: (400, "invalid_request_error", "unsupported_parameter"),
-    Trouble.CONTEXT_TOO_LONG: (400, "invalid_request_error", "context_length_exceeded"),
-    Trouble.CONTENT_REFUSED: (400, "invalid_request_error", "content_policy_violation"),
-    Trouble.NO_KEY: (401, "invalid_request_error", "invalid_api_key"),
-    Trouble.UNAUTHENTICATED: (401, "invalid_request_error", "invalid_api_key"),
-    Trouble.KEY_REVOKED: (401, "invalid_request_error", "invalid_api_key"),
-    Trouble.MISSING_SCOPE: (403, "invalid_request_error", "missing_scope"),
-    Trouble.FORBIDDEN: (403, "request_forbidden", "unsupported_country_region_territory"),
-    Trouble.MODEL_NOT_FOUND: (404, "invalid_request_error", "model_not_found"),
-    Trouble.NO_SUCH_ROUTE: (404, "invalid_request_error", "unknown_url"),
-    Trouble.BODY_TOO_LARGE: (413, "invalid_request_error", "request_too_large"),
-    Trouble.HEAD_TOO_LARGE: (431, "invalid_request_error", "request_head_too_large"),
-    Trouble.RATE_LIMITED: (429, "requests", "rate_limit_exceeded"),
-    Trouble.NO_QUOTA: (429, "insufficient_quota", "insufficient_quota"),
-    Trouble.NO_CREDIT: (429, "insufficient_quota", "insufficient_quota"),
-    Trouble.SERVER_ERROR: (500, "server_error", None),
-    Trouble.OVERLOADED: (503, "server_error", "server_is_overloaded"),
-}
-"""Status, type and code of each refusal."""
+_RESPONSES: Final = "responses"
+"""The form of a route that asks by Responses."""
 
 _FINISH_REASONS = {
     FinishReason.STOP: "stop",
@@ -80,7 +62,7 @@ _FINISH_REASONS = {
 
 
 class ChatCompletions:
-    """Speak OpenAI Chat Completions."""
+    """Speak OpenAI Chat Completions, and Responses."""
 
     name = "openai"
     prefix = ""
@@ -96,6 +78,8 @@ class ChatCompletions:
                 return Route(Operation.CHAT)
             case "POST", ["v1", "embeddings"]:
                 return Route(Operation.EMBED)
+            case "POST", ["v1", "responses"]:
+                return Route(Operation.CHAT, form=_RESPONSES)
             case "GET", ["v1", "models"]:
                 return Route(Operation.LIST_MODELS)
             case "GET", ["v1", "key"]:
@@ -122,7 +106,7 @@ class ChatCompletions:
         Raises:
             Refusal: the request is not what the format demands.
         """
-        return read_prompt(body)
+        return read_inquiry(body) if route.form == _RESPONSES else read_prompt(body)
 
     def list_models(self, head: Head, models: Sequence[ModelCard]) -> Document:
         """List models; the format has no paging."""
@@ -135,14 +119,16 @@ class ChatCompletions:
 
     def refuse(self, refusal: Refusal, occasion: Occasion) -> Document:
         """Put a refusal on the wire, with `retry-after` in seconds where it asks for a wait."""
-        status, error = _error(refusal)
+        status, error = describe(refusal)
         wait = refusal.retry_after_seconds
         headers = () if wait is None else (("retry-after", f"{wait:g}"),)
         return Document(status, _JSON, msgspec.json.encode(error), headers)
 
-    def voice(self, prompt: Prompt, occasion: Occasion) -> ChatVoice:
+    def voice(self, prompt: Prompt, occasion: Occasion) -> Voice:
         """Make the voice of one answer."""
-        return ChatVoice(prompt)
+        route = occasion.route
+        is_response = route is not None and route.form == _RESPONSES
+        return ResponseVoice(prompt) if is_response else ChatVoice(prompt)
 
 
 class ChatVoice:
@@ -193,7 +179,7 @@ class ChatVoice:
 
     def fail(self, refusal: Refusal) -> bytes:
         """Give an error in place of a chunk; it has no `choices`."""
-        return b"data: " + msgspec.json.encode(_error(refusal)[1]) + b"\n\n"
+        return b"data: " + msgspec.json.encode(describe(refusal)[1]) + b"\n\n"
 
     def whole(self, utterances: Iterable[Utterance], finish: Finish | None) -> bytes:
         """Give a completion; without `finish` its finish reason is null and it has no usage."""
@@ -268,10 +254,3 @@ def _model(model: ModelCard) -> dict[str, Any]:
         "created": CREATED,
         "owned_by": "trunkline-sandbox",
     }
-
-
-def _error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
-    """Return the status and the body of a refusal."""
-    status, kind, code = _ERRORS[refusal.trouble]
-    error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": code}
-    return status, {"error": error}

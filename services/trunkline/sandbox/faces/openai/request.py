@@ -84,10 +84,11 @@ def read_prompt(body: object) -> Prompt:
     if not isinstance(model, str) or not model:
         refuse("You must provide a model parameter.", "model")
     transcript = read_messages(body.get("messages"))
-    stream = _read_flag(body, "stream", otherwise=False)
-    tools = _read_tools(body.get("tools"))
-    tool_choice, tools = _read_tool_choice(body.get("tool_choice"), tools)
-    _check_sampling(body)
+    stream = read_flag(body, "stream", otherwise=False)
+    tools = read_tools(body.get("tools"))
+    tool_choice, tools = read_tool_choice(body.get("tool_choice"), tools)
+    check_ranges(body)
+    _check_choices(body)
     return Prompt(
         model=model,
         stream=stream,
@@ -96,10 +97,10 @@ def read_prompt(body: object) -> Prompt:
         history=transcript.history,
         tools=tools,
         tool_choice=tool_choice,
-        parallel_calls=_read_flag(body, "parallel_tool_calls", otherwise=True),
+        parallel_calls=read_flag(body, "parallel_tool_calls", otherwise=True),
         max_tokens=_read_max_tokens(body),
         stops=_read_stops(body.get("stop")),
-        schema=_read_schema(body.get("response_format"), transcript),
+        schema=read_schema(body.get("response_format"), transcript),
         prompt_tokens=transcript.word_count,
     )
 
@@ -113,7 +114,8 @@ def refuse(message: str, param: str | None) -> NoReturn:
     raise Refusal(Trouble.INVALID_REQUEST, message, param=param)
 
 
-def _read_flag(body: JsonObject, name: str, *, otherwise: bool) -> bool:
+def read_flag(body: JsonObject, name: str, *, otherwise: bool) -> bool:
+    """Return a yes or no of a request; `otherwise` where it has none."""
     value = body.get(name)
     if value is None:
         return otherwise
@@ -132,7 +134,7 @@ def _read_include_usage(options: object, *, stream: bool) -> bool:
     for name in options:
         if name not in ("include_usage", "include_obfuscation"):
             refuse(f"Unknown parameter: 'stream_options.{name}'.", f"stream_options.{name}")
-    return _read_flag(options, "include_usage", otherwise=False)
+    return read_flag(options, "include_usage", otherwise=False)
 
 
 def _read_max_tokens(body: JsonObject) -> int | None:
@@ -162,7 +164,8 @@ def _read_stops(stop: object) -> tuple[str, ...]:
     return tuple(stops)
 
 
-def _read_tools(tools: object) -> tuple[Tool, ...]:
+def read_tools(tools: object) -> tuple[Tool, ...]:
+    """Check the tools of a request."""
     if tools is None:
         return ()
     if not isinstance(tools, list) or not 1 <= len(tools) <= MAX_TOOLS:
@@ -191,7 +194,7 @@ def _read_tool(tool: object, param: str) -> Tool:
     return Tool(name, schema or {})
 
 
-def _read_tool_choice(choice: object, tools: Sequence[Tool]) -> tuple[ToolChoice, tuple[Tool, ...]]:
+def read_tool_choice(choice: object, tools: Sequence[Tool]) -> tuple[ToolChoice, tuple[Tool, ...]]:
     """Return the choice and the tools that it leaves."""
     tools = tuple(tools)
     if choice is None:
@@ -218,7 +221,8 @@ def _read_tool_choice(choice: object, tools: Sequence[Tool]) -> tuple[ToolChoice
     return words[choice], tools
 
 
-def _read_schema(response_format: object, transcript: Transcript) -> JsonObject | None:
+def read_schema(response_format: object, transcript: Transcript) -> JsonObject | None:
+    """Check the shape that an answer must have, and return its schema; None for free text."""
     if response_format is None:
         return None
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
@@ -252,7 +256,8 @@ def _read_json_schema(named: Any) -> JsonObject:
     return schema
 
 
-def _check_sampling(body: JsonObject) -> None:
+def check_ranges(body: JsonObject) -> None:
+    """Check how tokens are to be drawn."""
     for name, (low, high) in _RANGES.items():
         value = body.get(name)
         if value is None:
@@ -263,12 +268,20 @@ def _check_sampling(body: JsonObject) -> None:
             or not low <= value <= high
         ):
             refuse(f"Invalid '{name}': expected a number from {low:g} to {high:g}.", name)
-    if body.get("n") not in (None, 1):
-        raise Refusal(Trouble.UNSUPPORTED_VALUE, "Only one choice is supported: n = 1.", param="n")
-    effort = body.get("reasoning_effort")
+
+
+def check_effort(effort: object, param: str) -> None:
+    """Check how much a model is to think; None is its own setting."""
     if effort is not None and effort not in _EFFORTS:
         raise Refusal(
             Trouble.UNSUPPORTED_VALUE,
-            f"Unsupported value for 'reasoning_effort': expected one of {', '.join(_EFFORTS)}.",
-            param="reasoning_effort",
+            f"Unsupported value for '{param}': expected one of {', '.join(_EFFORTS)}.",
+            param=param,
         )
+
+
+def _check_choices(body: JsonObject) -> None:
+    """Refuse what a whole service has and this one does not."""
+    if body.get("n") not in (None, 1):
+        raise Refusal(Trouble.UNSUPPORTED_VALUE, "Only one choice is supported: n = 1.", param="n")
+    check_effort(body.get("reasoning_effort"), "reasoning_effort")
