@@ -15,15 +15,19 @@ from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FORMATS = ("openai", "anthropic", "google", "ollama")
+RESPONSES = "openai-responses"
+FORMATS = ("openai", "anthropic", "google", "ollama", RESPONSES)
+# Where the sandbox has a face of its own for a format; the others share one.
+FACES = {RESPONSES: "openai"}
 # Those whose thoughts come with a proof that has to go back unchanged, and to nobody else.
-SIGNING = ("anthropic", "google")
+SIGNING = ("anthropic", "google", RESPONSES)
 # Models of the vendors that think, as which the sandbox answers.
 THINKERS = {
     "openai": "gpt-5.2@",
     "anthropic": "claude-opus-4-6@",
     "google": "gemini-3-pro-preview@",
     "ollama": "",
+    RESPONSES: "gpt-5.6-sol@",
 }
 SCRIPTS = ("reason", "tool", "parallel-tools")
 
@@ -35,11 +39,12 @@ async def vendors() -> AsyncIterator[Deployment]:
         async with asyncio.TaskGroup() as group:
             for name in FORMATS:
                 connecting = deployment.connect(
-                    deployment.sandbox.addresses[name],
+                    deployment.sandbox.addresses[FACES.get(name, name)],
                     "" if name == "ollama" else deployment.sandbox.api_key,
                     [THINKERS[name] + script for script in SCRIPTS],
                     name=name,
-                    kind="sandbox" if name == "openai" else f"sandbox-{name}",
+                    kind="sandbox" if name in ("openai", RESPONSES) else f"sandbox-{name}",
+                    wire_format=name,
                 )
                 group.create_task(connecting)
         yield deployment
@@ -141,7 +146,8 @@ async def test_a_thought_comes_back_to_who_signed_it(
     issuers = [
         part.signature.issuer for part in completed.message.content if part.HasField("signature")
     ]
-    assert {(issuer.vendor, issuer.provider) for issuer in issuers} == {(first, first)}
+    vendor = FACES.get(first, first)
+    assert {(issuer.vendor, issuer.provider) for issuer in issuers} == {(vendor, first)}
     # Bound to one account, whose credential it does not name.
     (account,) = {issuer.credential_id for issuer in issuers}
     assert account

@@ -32,6 +32,8 @@ from trunkline.inference.v1 import chat_pb2, result_pb2
 
 _DONE: Final = b"[DONE]"
 _TEXT: Final = "response.output_text.delta"
+_OWN: Final = "response."
+_FAILED: Final = "response.failed"
 _ENDS: Final = frozenset({"completed", "incomplete"})
 
 
@@ -119,8 +121,10 @@ class StreamDecoder:
                 answer.stop(event, drafts)
             case "response.completed" | "response.incomplete":
                 self._finish(event, drafts)
+            case kind if kind.startswith(_OWN) and kind != _FAILED:
+                # What was said, once more; progress; or what is yet to be invented.
+                pass
             case _:
-                # An error, progress, or what is yet to be invented.
                 words = read_words(frame)
                 if words is not None:
                     raise in_stream(self._target, words, frame)
