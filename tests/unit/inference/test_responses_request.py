@@ -107,17 +107,20 @@ def test_a_probe_asks_for_the_models() -> None:
         ("gpt-5.6-sol", "gpt-5.6"),
         ("openai/GPT-5.6-terra", "gpt-5.6"),
         ("gpt-5.4-pro-2026-03-05", "gpt-5.4-pro"),
-        ("gpt-6.2-sol", "gpt-unknown"),
+        ("gpt-7-sol", "gpt-unknown"),
         ("gpt-5-mini", "gpt-5"),
         ("gpt-55", "gpt-unknown"),
         ("o3-mini", "o3"),
-        ("o3x", "gpt-unknown"),
+        ("gpt-4o-mini", "gpt-4.1"),
+        ("gpt-oss-120b", "qwen3"),
+        ("o3x", "qwen3"),
     ],
 )
 def test_a_model_is_known_by_the_longest_beginning_of_its_name(name: str, as_: str) -> None:
     """A word of a name counts whole: `gpt-5.5` is no `gpt-5`."""
     assert abilities_of(name) == abilities_of(as_)
-    assert abilities_of("gpt-unknown") == Abilities(thinks=False, unasked="none")
+    assert abilities_of("gpt-unknown") == Abilities()
+    assert abilities_of("qwen3") == Abilities(thinks=False, unasked="none")
 
 
 def test_no_secret_shows_in_a_repr() -> None:

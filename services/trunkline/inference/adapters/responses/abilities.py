@@ -1,7 +1,8 @@
 """What each model takes: the table that requests are shaped by.
 
 Models differ in which efforts they take, and refuse settings of sampling when they think. The
-table is data: a model that is not in it gets what is asked for.
+table is data: a model that is not in it is treated like the newest when it is a GPT, and gets what
+is asked for when it is not.
 
 Source: https://platform.openai.com/docs/guides/reasoning and the models' own pages, and what users
 report of each model's refusals.
@@ -14,6 +15,8 @@ from functools import lru_cache
 from typing import Final
 
 NO_EFFORT: Final = "none"
+
+_FAMILY: Final = "gpt-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,18 @@ _FIVE_ONE: Final = Abilities(efforts=("none", "low", "medium", "high"), unasked=
 _FIVE_TWO: Final = replace(_FIVE_ONE, efforts=("none", "low", "medium", "high", "xhigh"))
 _FIVE_FIVE: Final = replace(_FIVE_TWO, unasked="")
 _ALWAYS: Final = Abilities(efforts=("low", "medium", "high", "xhigh"), sampling=False)
+_NEWEST: Final = replace(_FIVE_FIVE, efforts=())
 _PRO: Final = replace(_ALWAYS, efforts=("medium", "high", "xhigh"))
 
 # How a model's name begins; the longest one counts.
 _MODELS: Final[dict[str, Abilities]] = {
+    "gpt-3.5": _OTHERS,
+    "gpt-4": _OTHERS,
+    "gpt-4o": _OTHERS,
+    "gpt-4.1": _OTHERS,
+    "gpt-4.5": _OTHERS,
+    # Open weights, behind others' servers.
+    "gpt-oss": _OTHERS,
     "o1": _FIRST,
     "o3": _FIRST,
     "o4": _FIRST,
@@ -74,7 +85,9 @@ def abilities_of(model: str) -> Abilities:
     """
     name = model.lower().rpartition("/")[2]
     fitting = [prefix for prefix in _MODELS if _begins(name, prefix)]
-    return _MODELS[max(fitting, key=len)] if fitting else _OTHERS
+    if fitting:
+        return _MODELS[max(fitting, key=len)]
+    return _NEWEST if name.startswith(_FAMILY) else _OTHERS
 
 
 def _begins(name: str, prefix: str) -> bool:
