@@ -90,6 +90,7 @@ class VectorVoice:
     """Give vectors as a voice gives an answer, whose faults they so share; it has no stream."""
 
     stream_type = "application/json"
+    comment = b""
 
     def __init__(self, form: VectorForm, asked: Texts, style: Style) -> None:
         self._form = form

@@ -42,6 +42,7 @@ class ResponseVoice:
     """
 
     stream_type = "text/event-stream; charset=utf-8"
+    comment = b""
 
     def __init__(self, prompt: Prompt) -> None:
         digest = hashlib.blake2b(prompt.model.encode(), digest_size=12).hexdigest()
