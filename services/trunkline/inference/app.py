@@ -7,20 +7,16 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from trunkline.inference.adapters.adapter import Adapter
-from trunkline.inference.adapters.anthropic import AnthropicAdapter
-from trunkline.inference.adapters.azure import AzureAdapter
+from trunkline.inference.adapter_table import Adapters
 from trunkline.inference.adapters.embedder import Embedder
-from trunkline.inference.adapters.google import GoogleAdapter, GoogleEmbedder
-from trunkline.inference.adapters.ollama import OllamaAdapter, OllamaEmbedder
-from trunkline.inference.adapters.openai import OpenAIAdapter, OpenAIEmbedder
-from trunkline.inference.adapters.responses import ResponsesAdapter
+from trunkline.inference.adapters.google import GoogleEmbedder
+from trunkline.inference.adapters.ollama import OllamaEmbedder
+from trunkline.inference.adapters.openai import OpenAIEmbedder
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
 from trunkline.inference.embedding.embeddings import Embeddings
 from trunkline.inference.embedding.servicer import EmbeddingMethods
-from trunkline.inference.installed import list_adapters
 from trunkline.inference.journal.content_keys import ContentKeys
 from trunkline.inference.journal.locations import choose_store
 from trunkline.inference.keys import Keys
@@ -55,16 +51,6 @@ from trunkline.views.health import HealthView
 _TICK_S = 1.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-# One of each serves all attempts.
-_ADAPTERS: tuple[Adapter, ...] = (
-    AnthropicAdapter(),
-    AzureAdapter(),
-    GoogleAdapter(),
-    OllamaAdapter(),
-    OpenAIAdapter(),
-    ResponsesAdapter(),
-)
-
 # By wire format; one that is not here makes no embeddings.
 EMBEDDERS: Mapping[str, Embedder] = {
     "google": GoogleEmbedder(),
@@ -89,7 +75,7 @@ class InferenceService:
         clock = surroundings.clock
         credential_channel = surroundings.channel("credential")
         self.settings = settings = surroundings.source.load(InferenceSettings)
-        adapters = list_adapters(_ADAPTERS)
+        adapters = Adapters()
         self._transport = _open_transport(surroundings.source, settings)
         self._catalog = CatalogView(surroundings.channel("catalog"), clock)
         self._credentials = CredentialView(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from trunkline.inference.adapters.adapter import Adapter
@@ -14,15 +14,19 @@ log = get_logger("trunkline.adapters")
 _METHODS = ("build_chat", "decoder", "build_probe", "read_models", "classify", "verify")
 
 
-def list_adapters(own: Iterable[Adapter]) -> dict[str, Adapter]:
+def list_adapters(own: Iterable[Adapter], late: Collection[str] = ()) -> dict[str, Adapter]:
     """Return every adapter by its format: ours, and those that are installed.
 
     One that cannot be used is told of in the log, and the service goes on without it: a
     provider of its format is refused by name.
+
+    Args:
+        own: ours.
+        late: formats of ours that are not imported yet.
     """
     adapters = {adapter.format: adapter for adapter in own}
     for name, entry in installed_adapters().items():
-        if name in adapters:
+        if name in adapters or name in late:
             log.error("adapter_not_used", format=name, reason="the format is served already")
             continue
         try:

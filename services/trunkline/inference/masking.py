@@ -36,7 +36,9 @@ def secrets_of(secret: provider_pb2.ProviderSecret) -> tuple[str, ...]:
 
     Of a header also its last word, since `Bearer` stands beside the secret and is none.
     """
+    keys = secret.aws_keys
     found = [secret.api_key, secret.bearer_token.token]
+    found += [keys.secret_access_key, keys.session_token, keys.access_key_id]
     for value in secret.headers.values():
         found += [value, value.rpartition(" ")[2]]
     return tuple(dict.fromkeys(value for value in found if value))

@@ -190,6 +190,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
             headers=headers,
             secret=secret,
             type=provider_type,
+            time_ns=self._clock.time_ns(),
         )
         return target, adapter
 

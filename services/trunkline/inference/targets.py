@@ -8,16 +8,18 @@ from functools import lru_cache
 from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.keys import Keys
 from trunkline.inference.terms import Owner
+from trunkline.kernel.clock import Clock
 from trunkline.planning.candidates import Candidate
 
 
-async def make_target(candidate: Candidate, owner: Owner, keys: Keys) -> Target:
+async def make_target(candidate: Candidate, owner: Owner, keys: Keys, clock: Clock) -> Target:
     """Return where a candidate's requests go.
 
     Args:
         candidate: who is asked.
         owner: for whom.
         keys: resolves the candidate's.
+        clock: tells when: a signature bears it.
 
     Raises:
         FailedPrecondition: NO_CREDENTIAL: the key is gone.
@@ -33,9 +35,9 @@ async def make_target(candidate: Candidate, owner: Owner, keys: Keys) -> Target:
         headers=dict(provider.endpoint.headers),
         secret=secret,
         credential_id=_account(key.id),
-        # The type that gives a format its name is the vendor's own.
         type=provider.type,
         modes=tuple(candidate.model.facts.reasoning_modes.values),
+        time_ns=clock.time_ns(),
     )
 
 

@@ -28,7 +28,7 @@ from unit.inference.conformance.responses_wire import (
 from unit.inference.conformance.suite import Block, fold
 
 ACCOUNT = Target(
-    "mine", "gpt-5.6-sol", "https://api.openai.com/v1", credential_id="cred_1", first_party=True
+    "mine", "gpt-5.6-sol", "https://api.openai.com/v1", credential_id="cred_1", type="openai"
 )
 
 

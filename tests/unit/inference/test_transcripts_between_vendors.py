@@ -17,6 +17,7 @@ from support.transcripts import Mark, Transcript, transcripts
 from trunkline.inference.adapters.adapter import Adapter, BuiltChat, Target
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.azure import AzureAdapter
+from trunkline.inference.adapters.bedrock import BedrockAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
@@ -121,6 +122,39 @@ def read_as_ollama(body: Body, target: Target) -> Pairs:
     return pairs
 
 
+def read_as_bedrock(body: Body, target: Target) -> Pairs:
+    """As `read_as_openai`, by what Converse is documented to refuse."""
+    is_mistral = "mistral" in target.model
+    pairs: Pairs = {}
+    roles = [message["role"] for message in body["messages"]]
+    assert roles[0] == "user"
+    assert all(one != other for one, other in itertools.pairwise(roles))
+    assert all(block["text"].strip() for block in body.get("system", ()) if "text" in block)
+    for message, following in itertools.pairwise([*body["messages"], {"content": []}]):
+        content = message["content"]
+        assert content
+        assert all(block["text"].strip() for block in content if "text" in block)
+        results = [block["toolResult"] for block in content if "toolResult" in block]
+        assert not (is_mistral and results and len(results) != len(content))
+        calls = [block["toolUse"] for block in content if "toolUse" in block]
+        answers = {
+            block["toolResult"]["toolUseId"]: block["toolResult"]
+            for block in following["content"]
+            if "toolResult" in block
+        }
+        assert sorted(answers) == sorted(call["toolUseId"] for call in calls)
+        for call in calls:
+            shape = r"[a-zA-Z0-9]{9}" if is_mistral else r"[a-zA-Z0-9_.:-]{1,64}"
+            assert re.fullmatch(shape, call["toolUseId"])
+            assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call["name"])
+            pairs[call["toolUseId"]] = (
+                shown(call["input"]),
+                shown(answers[call["toolUseId"]]["content"]),
+            )
+    assert bool(pairs) <= ("toolConfig" in body)
+    return pairs
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """Somebody whom a transcript may come from, and go to.
@@ -146,6 +180,7 @@ def at(provider: str, model: str) -> Target:
 CLAUDE = at("anthropic", "claude-opus-4-5")
 GEMINI = at("google", "gemini-3-pro-preview")
 GPT = at("openai", "gpt-5.6-sol")
+ON_BEDROCK = at("bedrock", "us.anthropic.claude-opus-4-5-20251101-v1:0")
 VENDORS = {
     "openai": Vendor(OpenAIAdapter(), at("openai", "gpt-1"), read_as_openai),
     "like openai": Vendor(OpenAIAdapter(), at("acme", "acme-1"), read_as_openai),
@@ -158,12 +193,20 @@ VENDORS = {
     "google without prefill": Vendor(
         GoogleAdapter(), at("google", "gemini-3.8-flash"), read_as_google, "google"
     ),
+    "bedrock": Vendor(BedrockAdapter(), ON_BEDROCK, read_as_bedrock, "bedrock"),
+    "bedrock without prefill": Vendor(
+        BedrockAdapter(), at("bedrock", "amazon.nova-pro-v1:0"), read_as_bedrock, "bedrock"
+    ),
+    "bedrock with results alone": Vendor(
+        BedrockAdapter(), at("bedrock", "mistral.mistral-large-2407-v1:0"), read_as_bedrock
+    ),
     "ollama": Vendor(OllamaAdapter(), at("ollama", "qwen3"), read_as_ollama),
     "responses": Vendor(ResponsesAdapter(), GPT, read_as_responses, "openai"),
 }
 ISSUERS = [
     *(issuer_at(vendor.target, vendor.name) for vendor in VENDORS.values() if vendor.name),
     issuer_at(replace(CLAUDE, credential_id="cred_2"), "anthropic"),
+    issuer_at(replace(ON_BEDROCK, credential_id="cred_2"), "bedrock"),
     issuer_at(replace(GEMINI, credential_id="cred_2"), "google"),
     issuer_at(replace(GEMINI, credential_id=""), "google"),
     issuer_at(replace(GPT, provider="azure"), "openai"),

@@ -30,6 +30,8 @@ class Target(msgspec.Struct, frozen=True):
         type: the provider's type in the catalog, such as `openrouter`, by which an adapter knows
             how the service departs from its format; empty for one that is not saved yet.
         modes: the modes of thinking that the model's own list names, in its order.
+        time_ns: when the request is built, in nanoseconds since 1970: a signature bears it, and
+            adapters know no clock.
     """
 
     provider: str
@@ -40,6 +42,7 @@ class Target(msgspec.Struct, frozen=True):
     credential_id: str = ""
     type: str = ""
     modes: tuple[str, ...] = ()
+    time_ns: int = 0
 
     def __repr__(self) -> str:
         """Show where it goes, and nothing secret."""

@@ -117,8 +117,7 @@ def is_list(body: bytes, read_models: Callable[[bytes], object], key: bytes) -> 
 
 def has_key(target: Target) -> bool:
     """Tell whether a probe of the target sends anything that authenticates."""
-    secret = target.secret
-    return bool(secret.api_key or secret.bearer_token.token or secret.headers)
+    return target.secret.WhichOneof("kind") is not None or bool(target.secret.headers)
 
 
 def _is_page(body: bytes) -> bool:

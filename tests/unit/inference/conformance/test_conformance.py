@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trunkline.inference.adapters.adapter import Adapter
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.azure import AzureAdapter
+from trunkline.inference.adapters.bedrock import BedrockAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
@@ -19,6 +20,9 @@ from unit.inference.conformance import (
     anthropic_failures,
     anthropic_streams,
     azure_cases,
+    bedrock_documents,
+    bedrock_failures,
+    bedrock_streams,
     google_documents,
     google_failures,
     google_streams,
@@ -47,6 +51,11 @@ CASES: dict[Adapter, tuple[Case, ...]] = {
         *anthropic_blocks.BLOCKS,
         *anthropic_documents.DOCUMENTS,
         *anthropic_failures.FAILURES,
+    ),
+    BedrockAdapter(): (
+        *bedrock_streams.STREAMS,
+        *bedrock_documents.DOCUMENTS,
+        *bedrock_failures.FAILURES,
     ),
     GoogleAdapter(): (
         *google_streams.STREAMS,
