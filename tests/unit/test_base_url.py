@@ -107,6 +107,12 @@ PASTED = st.builds(
         ("http://localhost:11434/api/chat", "http://localhost:11434", Format.OLLAMA),
         ("http://localhost:11434/api/tags/", "http://localhost:11434", Format.OLLAMA),
         ("https://api.example.com/o/api/generate", "https://api.example.com/o", Format.OLLAMA),
+        ("https://aws.example.com/model/a%3A0/converse", "https://aws.example.com", Format.BEDROCK),
+        (
+            "https://aws.example.com/model/a/converse-stream",
+            "https://aws.example.com",
+            Format.BEDROCK,
+        ),
         ("https://api.example.com/api", "https://api.example.com/api", None),
         (
             "https://api.example.com/api/chat/completions",
@@ -292,6 +298,9 @@ def test_known_address_is_recognised(url: str, slug: str) -> None:
         ("http://localhost:11434", "ollama", Format.OLLAMA),
         ("http://127.0.0.1:11434", "ollama", Format.OLLAMA),
         ("https://ollama.com", "ollama", Format.OLLAMA),
+        ("https://bedrock-runtime.eu-central-1.amazonaws.com", "aws-bedrock", Format.BEDROCK),
+        ("https://bedrock-runtime-fips.us-gov-west-1.api.aws", "aws-bedrock", Format.BEDROCK),
+        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", "aws-bedrock", Format.BEDROCK),
         ("https://my.openai.azure.com/openai/v1", "azure-openai", Format.AZURE),
         ("https://my.openai.azure.com/openai/deployments/gpt", "azure-openai", Format.AZURE),
         ("https://my.openai.azure.us", "azure-openai", Format.AZURE),
@@ -352,6 +361,11 @@ def test_a_vendor_with_a_format_of_its_own_is_recognised(
         "http://mac.local:4000",
         "https://localhost.evil.com:1234",
         "https://app.localhost:1234",
+        "https://bedrock.us-east-1.amazonaws.com",
+        "https://bedrock-runtime.us-east-1.amazonaws.com.evil.com",
+        "https://evil.bedrock-runtime.us-east-1.amazonaws.com",
+        "https://bedrock-runtime.a.b.amazonaws.com",
+        "https://s3.us-east-1.amazonaws.com",
         "https://api.example.com:1234",
     ],
 )
@@ -367,6 +381,7 @@ def test_every_row_is_named() -> None:
     assert all(row.display_name for row in RECOGNISED.values())
     assert {row.type for row in RECOGNISED.values()} == {
         "anthropic",
+        "aws-bedrock",
         "azure-openai",
         "google",
         "ollama",

@@ -19,7 +19,7 @@ DATA_FILE: Final = "provider_types.toml"
 
 # The wire formats that inference has an adapter for, beside those that others install.
 SERVED_FORMATS: Final = frozenset(
-    {"anthropic", "azure", "google", "ollama", "openai", "openai-responses"}
+    {"anthropic", "azure", "bedrock", "google", "ollama", "openai", "openai-responses"}
 )
 
 FALLBACK_TYPE: Final = "openai-compatible"
@@ -27,6 +27,7 @@ FALLBACK_TYPE: Final = "openai-compatible"
 # The type of an address that nobody knows, where its format is known.
 COMPATIBLE_TYPES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic-compatible",
+    "bedrock": "aws-bedrock",
     "ollama": "ollama",
     "openai": FALLBACK_TYPE,
 }
@@ -37,6 +38,7 @@ SAME_PATHS: Final[Mapping[str, str]] = {"azure": "openai", "openai-responses": "
 _AUTH_KINDS: Final[Mapping[str, provider_pb2.AuthKind.ValueType]] = {
     "api_key": provider_pb2.AUTH_KIND_API_KEY,
     "api_key_with_organization": provider_pb2.AUTH_KIND_API_KEY_WITH_ORGANIZATION,
+    "aws_keys": provider_pb2.AUTH_KIND_AWS_KEYS,
     "bearer_token": provider_pb2.AUTH_KIND_BEARER_TOKEN,
     "local_endpoint": provider_pb2.AUTH_KIND_LOCAL_ENDPOINT,
 }

@@ -27,8 +27,11 @@ class Recognition:
     format: Format = Format.OPENAI
 
 
+BEDROCK: Final = Recognition("aws-bedrock", "AWS Bedrock", Format.BEDROCK)
+
 # By host, which stands for the names under it too, or by port on this machine (D25). A port is a
-# hint and no more: whatever else listens there is asked in the same way.
+# hint and no more: whatever else listens there is asked in the same way. A star in the second
+# place stands for the region of a host.
 RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
     {
         "anthropic.com": Recognition("anthropic", "Anthropic", Format.ANTHROPIC),
@@ -39,6 +42,11 @@ RECOGNISED: Final[Mapping[str, Recognition]] = MappingProxyType(
         "cognitiveservices.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
         "services.ai.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
         "models.ai.azure.com": Recognition("azure-openai", "Azure OpenAI", Format.AZURE),
+        "bedrock-runtime.*.amazonaws.com": BEDROCK,
+        "bedrock-runtime.*.amazonaws.com.cn": BEDROCK,
+        "bedrock-runtime.*.api.aws": BEDROCK,
+        "bedrock-runtime-fips.*.amazonaws.com": BEDROCK,
+        "bedrock-runtime-fips.*.api.aws": BEDROCK,
         "generativelanguage.googleapis.com": Recognition("google", "Google Gemini", Format.GOOGLE),
         "ollama.com": Recognition("ollama", "Ollama", Format.OLLAMA),
         "openai.com": Recognition("openai", "OpenAI"),
@@ -101,5 +109,6 @@ def _find(url: BaseUrl) -> Recognition:
     if classify_host(url.host) is Reach.LOOPBACK:
         return RECOGNISED.get(f"localhost:{url.port}", UNRECOGNISED)
     labels = url.host.split(".")
-    domains = (".".join(labels[start:]) for start in range(len(labels)))
+    regional = [".".join([labels[0], "*", *labels[2:]])] if len(labels) > 2 else []
+    domains = [*regional, *(".".join(labels[start:]) for start in range(len(labels)))]
     return next((RECOGNISED[name] for name in domains if name in RECOGNISED), UNRECOGNISED)

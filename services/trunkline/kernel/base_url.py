@@ -30,6 +30,7 @@ class Format(StrEnum):
     GOOGLE = "google"
     OLLAMA = "ollama"
     AZURE = "azure"
+    BEDROCK = "bedrock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ _REQUEST_PATHS: Final = (
     (re.compile(r"/messages\Z", re.IGNORECASE), Format.ANTHROPIC),
     (re.compile(r"/models/[^/]+:(stream)?generatecontent\Z", re.IGNORECASE), Format.GOOGLE),
     (re.compile(r"/api/(chat|generate|tags)\Z", re.IGNORECASE), Format.OLLAMA),
+    (re.compile(r"/model/[^/]+/converse(-stream)?\Z", re.IGNORECASE), Format.BEDROCK),
 )
 
 

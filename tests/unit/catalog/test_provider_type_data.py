@@ -74,6 +74,7 @@ def test_the_presets_are_there() -> None:
     assert {
         "anthropic",
         "anthropic-compatible",
+        "aws-bedrock",
         "azure-openai",
         "deepseek",
         "fireworks",
@@ -101,7 +102,6 @@ def test_the_presets_are_there() -> None:
         "vllm",
         "xai",
     } <= names
-    assert names.isdisjoint({"bedrock", "azure"})
 
 
 def test_the_sandbox_is_never_a_default() -> None:
@@ -113,7 +113,7 @@ def test_the_sandbox_is_never_a_default() -> None:
         "sandbox-google",
         "sandbox-ollama",
     ]
-    assert {kind.format for kind in kinds} == SERVED_FORMATS - SAME_PATHS.keys()
+    assert {kind.format for kind in kinds} == SERVED_FORMATS - SAME_PATHS.keys() - {"bedrock"}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,22 @@ def test_ollama_needs_no_key_and_says_how_to_get_a_model() -> None:
     assert kind is not None
     assert kind.auth_kinds[0] == provider_pb2.AUTH_KIND_LOCAL_ENDPOINT
     assert "ollama pull llama3.3" in kind.hint
+
+
+def test_bedrock_has_no_list_and_offers_what_was_looked_up() -> None:
+    """Keys that sign are the usual way (O19); the models are those of O20, and a profile."""
+    kind = TYPES.find("aws-bedrock")
+    assert kind is not None
+    assert kind.auth_kinds == (provider_pb2.AUTH_KIND_AWS_KEYS, provider_pb2.AUTH_KIND_API_KEY)
+    assert kind.base_url == "https://bedrock-runtime.us-east-1.amazonaws.com"
+    assert kind.model_list is ModelList.NEVER
+    assert set(kind.default_models) <= set(kind.known_models)
+    assert {
+        "anthropic.claude-sonnet-4-20250514",
+        "anthropic.claude-3-5-haiku-20241022",
+        "amazon.nova-pro-v1:0",
+        "meta.llama3-3-70b-instruct-v1:0",
+    } <= set(kind.known_models)
 
 
 def test_a_compatible_type_speaks_its_format() -> None:
