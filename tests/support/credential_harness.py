@@ -40,6 +40,7 @@ from trunkline.kernel.status import find_detail, read_status, to_grpc, to_status
 from trunkline.options.v1 import options_pb2
 from trunkline.views.access import AccessView
 
+BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com"
 KEY = "sk-canary-6hQ0+/tv?9"
 PEERS = ("catalog", "health", "inference")
 NO_OS_KEYRING = {"TRUNKLINE_OS_KEYRING": "never"}
@@ -70,13 +71,14 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
     """Tells which providers there are."""
 
     def __init__(self) -> None:
-        self._providers: dict[str, str] = {}
+        # Address and format by name.
+        self._providers: dict[str, tuple[str, str]] = {}
         self._revision = 1
         self._changed = asyncio.Event()
 
-    def put(self, name: str, base_url: str) -> None:
+    def put(self, name: str, base_url: str, wire_format: str = "openai") -> None:
         """Make a provider, or give it another address."""
-        self._providers[name] = base_url
+        self._providers[name] = (base_url, wire_format)
         self._revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
@@ -91,9 +93,11 @@ class FakeCatalog(catalog_service_pb2_grpc.CatalogServiceServicer):
                 providers=[
                     catalog_provider_pb2.Provider(
                         name=name,
-                        endpoint=catalog_provider_pb2.ProviderEndpoint(base_url=base_url),
+                        endpoint=catalog_provider_pb2.ProviderEndpoint(
+                            base_url=base_url, format=wire_format
+                        ),
                     )
-                    for name, base_url in self._providers.items()
+                    for name, (base_url, wire_format) in self._providers.items()
                 ]
             )
             yield watch_pb2.WatchCatalogResponse(revision=self._revision, snapshot_page=page)
@@ -227,6 +231,7 @@ class CredentialHarness:
         self.catalog = FakeCatalog()  # type: ignore[abstract] # abstract for the checker only
         self.catalog.put("openai", "https://api.openai.com/v1")
         self.catalog.put("groq", "https://api.groq.com/openai/v1")
+        self.catalog.put("bedrock", BEDROCK, "bedrock")
         self.catalog.put("ollama", "http://localhost:11434/v1")
         self.inference = FakeInference()
         # A unix socket's path is at most some 100 bytes long, which a test's directory may be.

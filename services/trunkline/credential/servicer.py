@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 from trunkline.credential import store
@@ -21,7 +21,7 @@ from trunkline.credential.vault import DEFAULT_LABEL, Draft, Vault, not_found
 from trunkline.inference.v1 import provider_pb2
 from trunkline.kernel.call import current_caller
 from trunkline.kernel.database import Database
-from trunkline.kernel.errors import InvalidArgument
+from trunkline.kernel.errors import InvalidArgument, Violation
 from trunkline.kernel.page_token import (
     DEFAULT_PAGE_SIZE,
     cut_page,
@@ -33,13 +33,16 @@ from trunkline.kernel.watch import Feed
 Context: TypeAlias = Any  # the servicer never touches it; the interceptor does
 
 _CREDENTIAL_KEY = re.compile(r"[a-z0-9-]{1,63}/cred_[0-9A-Za-z]{1,64}", re.ASCII)
-# What a secret is, by the field that holds it.
-_KINDS: Final = {
-    "api_key": credential_pb2.CREDENTIAL_KIND_API_KEY,
-    "bearer_token": credential_pb2.CREDENTIAL_KIND_BEARER_TOKEN,
-    "headers": credential_pb2.CREDENTIAL_KIND_HEADERS,
-}
 _TOKEN_KEY = re.compile(r"tok_[0-9A-Za-z]{1,64}", re.ASCII)
+_SESSION_TOKEN = re.compile(r"[\x21-\x7e]*", re.ASCII)
+
+# What a secret that is brought in makes of its credential; headers alone authenticate too.
+_KINDS: Final[Mapping[str | None, credential_pb2.CredentialKind.ValueType]] = {
+    "api_key": credential_pb2.CREDENTIAL_KIND_API_KEY,
+    "aws_keys": credential_pb2.CREDENTIAL_KIND_AWS_KEYS,
+    "bearer_token": credential_pb2.CREDENTIAL_KIND_BEARER_TOKEN,
+    None: credential_pb2.CREDENTIAL_KIND_HEADERS,
+}
 
 
 class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
@@ -64,8 +67,8 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
         self, request: save_pb2.SaveApiKeyRequest, context: Context
     ) -> save_pb2.SaveApiKeyResponse:
         """Prove a key, then save it."""
-        kind = request.WhichOneof("secret") or ("headers" if request.headers else "")
-        if kind not in _KINDS:
+        kind = _KINDS.get(request.WhichOneof("secret"))
+        if kind is None or (kind == credential_pb2.CREDENTIAL_KIND_HEADERS and not request.headers):
             raise InvalidArgument(
                 "WRONG_SECRET_KIND",
                 "Neither a key, a token nor a header came with the request.",
@@ -76,14 +79,17 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
             organization=request.organization,
             project=request.project,
         )
-        if kind == "api_key":
+        if request.HasField("api_key"):
             secret.api_key = request.api_key
-        elif kind == "bearer_token":
+        elif request.HasField("bearer_token"):
             secret.bearer_token.CopyFrom(request.bearer_token)
+        elif request.HasField("aws_keys"):
+            _check_session_token(request.aws_keys.session_token)
+            secret.aws_keys.CopyFrom(request.aws_keys)
         credential = await self._vault.save(
             Draft(
                 provider=request.provider,
-                kind=_KINDS[kind],
+                kind=kind,
                 secret=secret,
                 base_url=request.base_url,
                 purpose=provider_pb2.PROBE_PURPOSE_PROVE_KEY,
@@ -168,6 +174,18 @@ class CredentialServicer(credential_service_pb2_grpc.CredentialServiceServicer):
         return cast(
             AsyncIterator[resolve_pb2.WatchCredentialsResponse],
             self._feed.follow(request.after_revision),
+        )
+
+
+def _check_session_token(token: str) -> None:
+    """Refuse a token that is none: it goes into a header, and its field bounds its length only.
+
+    Raises:
+        InvalidArgument: INVALID_REQUEST naming it.
+    """
+    if not _SESSION_TOKEN.fullmatch(token):
+        raise InvalidArgument.of(
+            Violation("aws_keys.session_token", "has characters beyond printable ASCII")
         )
 
 

@@ -29,6 +29,8 @@ log = get_logger("trunkline.credential")
 DEFAULT_LABEL: Final = "default"
 MAX_KEYS: Final = 16
 _FIELD = "secret"
+# The wire format whose requests are signed.
+_SIGNED_FORMAT: Final = "bedrock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,15 @@ class Vault:
 
         Raises:
             NotFound: PROVIDER_NOT_FOUND.
-            InvalidArgument: ADDRESS_REFUSED; INVALID_REQUEST: the provider has as many
-                other keys as it can have, or the token has ended.
+            InvalidArgument: ADDRESS_REFUSED; WRONG_SECRET_KIND: its format does not sign;
+                INVALID_REQUEST: the provider has as many other keys as it can have, or the
+                token has ended.
             FailedPrecondition: VERIFICATION_FAILED.
             Unavailable: VERIFICATION_IMPOSSIBLE, PEER_UNAVAILABLE.
         """
         _check_lasts(draft.secret, self._clock.time_ns())
         provider = await find_provider(self._catalog, draft.provider)
+        _check_kind(draft, provider.endpoint.format)
         own = parse_address(draft.base_url) if draft.base_url.strip() else None
         address = own or parse_address(provider.endpoint.base_url)
         async with self._database.read() as session:
@@ -240,6 +244,20 @@ def _check_lasts(secret: provider_pb2.ProviderSecret, now_ns: int) -> None:
     if token.HasField("expire_time") and token.expire_time.ToNanoseconds() <= now_ns:
         raise InvalidArgument.of(
             Violation("bearer_token.expire_time", "has passed; bring a token that lasts")
+        )
+
+
+def _check_kind(draft: Draft, wire_format: str) -> None:
+    """Refuse keys that sign where nothing is signed: nothing would authenticate there.
+
+    Raises:
+        InvalidArgument: WRONG_SECRET_KIND.
+    """
+    if draft.secret.HasField("aws_keys") and wire_format != _SIGNED_FORMAT:
+        raise InvalidArgument(
+            "WRONG_SECRET_KIND",
+            f"{draft.provider} takes no AWS keys: its format is {wire_format}.",
+            metadata={"provider": draft.provider, "expected": "api_key"},
         )
 
 
