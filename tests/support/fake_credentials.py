@@ -50,7 +50,8 @@ class FakeCredentials(credential_service_pb2_grpc.CredentialServiceServicer):
 
     def SaveApiKey(self, request: Any, context: Any) -> save_pb2.SaveApiKeyResponse:
         """Save a key that the provider accepts."""
-        is_accepted = request.api_key == GOOD_KEY or bool(request.headers)
+        signs = request.aws_keys.secret_access_key == GOOD_KEY
+        is_accepted = signs or request.api_key == GOOD_KEY or bool(request.headers)
         state = self._prove(request, is_accepted)
         credential = self.add(
             request.provider,

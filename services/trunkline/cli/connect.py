@@ -60,7 +60,8 @@ def connect(
 
     The key is asked for without echo, or read from standard input
     (trunkline connect openai < key.txt), where the values of --header follow it, a line
-    each. It is tried at the provider before it is saved.
+    each. AWS keys are a JSON object there: access_key_id, secret_access_key, and where they
+    are needed session_token and region. It is tried at the provider before it is saved.
     """
     from trunkline.cli.client import open_client
     from trunkline.cli.connection import Connector

@@ -10,12 +10,20 @@ from typing import Final
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from trunkline.catalog.v1 import model_pb2, provider_pb2
+from trunkline.cli.aws import address_in
 from trunkline.cli.client import PROVIDER_CALL_S, Client
 from trunkline.cli.failures import Failure
 from trunkline.cli.keys import DEFAULT_LABEL, find_labelled, is_leading, list_keys, name_place
 from trunkline.cli.output import name_value, note, print_json, say, to_json
 from trunkline.cli.waiting import retry_while, wait_until
-from trunkline.cli.wish import Wish, check_existing, choose_type, pick_provider, read_key
+from trunkline.cli.wish import (
+    Entered,
+    Wish,
+    check_existing,
+    choose_type,
+    pick_provider,
+    read_key,
+)
 from trunkline.credential.v1 import credential_pb2, save_pb2
 
 # A list of models is read by one request to the provider.
@@ -48,11 +56,13 @@ class Connector:
         if existing is not None:
             check_existing(wish, existing)
         # Nothing is made before the key is there: who changes their mind has changed nothing.
-        is_local, key, headers = read_key(wish, kind)
+        entered = read_key(wish, kind)
+        if entered.aws_keys is not None and not wish.base_url:
+            wish = replace(wish, base_url=_choose_region(entered.aws_keys.region, kind, existing))
         if wish.rank is None and existing is not None:
             wish = self._keep_rank(wish)
         with self._made(wish, kind, existing):
-            credential = self._save(wish, is_local, key, headers, is_new=existing is None)
+            credential = self._save(wish, entered, is_new=existing is None)
         provider = self._settle(wish, credential, existing)
         provider = self._choose_default(provider, kind)
         self._report(provider, credential)
@@ -122,29 +132,27 @@ class Connector:
                 )
             raise
 
-    def _save(
-        self, wish: Wish, is_local: bool, key: str, headers: dict[str, str], *, is_new: bool
-    ) -> credential_pb2.Credential:
+    def _save(self, wish: Wish, entered: Entered, *, is_new: bool) -> credential_pb2.Credential:
         """Save the key or the address, after the provider accepted it."""
         # A provider that was just made has its address already; for one that was there
         # before, the address counts with this key.
         base_url = "" if is_new else wish.base_url
 
         def save() -> credential_pb2.Credential:
-            if is_local:
+            if entered.is_local:
                 return self._client.ask(
                     self._client.credentials.SaveLocalEndpoint,
                     save_pb2.SaveLocalEndpointRequest(
                         provider=wish.provider,
                         base_url=base_url,
-                        api_key=key,
+                        api_key=entered.key,
                         allow_unverified=wish.allow_unverified,
                     ),
                     timeout=PROVIDER_CALL_S,
                 ).credential
             request = save_pb2.SaveApiKeyRequest(
                 provider=wish.provider,
-                headers=headers,
+                headers=entered.headers,
                 base_url=base_url,
                 organization=wish.organization,
                 project=wish.project,
@@ -152,8 +160,10 @@ class Connector:
                 rank=wish.rank or 0,
                 allow_unverified=wish.allow_unverified,
             )
-            if key:
-                request.api_key = key
+            if entered.key:
+                request.api_key = entered.key
+            elif entered.aws_keys is not None:
+                request.aws_keys.CopyFrom(entered.aws_keys)
             return self._client.ask(
                 self._client.credentials.SaveApiKey, request, timeout=PROVIDER_CALL_S
             ).credential
@@ -240,3 +250,15 @@ class Connector:
             note(f"Chat with it: trunkline chat --model {default} Hello")
         elif provider.model_count:
             note(f"Choose a model: trunkline models --provider {provider.name}")
+
+
+def _choose_region(
+    region: str,
+    kind: provider_pb2.ProviderType | None,
+    existing: provider_pb2.Provider | None,
+) -> str:
+    """Return the address in the region of AWS keys; empty: it is in that one already."""
+    usual = kind.base_url if kind is not None else ""
+    address = existing.endpoint.base_url if existing is not None else usual
+    there = address_in(region, address)
+    return "" if there == address else there

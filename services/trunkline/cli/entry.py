@@ -75,6 +75,18 @@ def read_secrets(secrets: Sequence[Secret]) -> list[str]:
     return texts
 
 
+def read_document() -> str:
+    """Return standard input whole, without white space around it; for what is no list of lines.
+
+    Raises:
+        Failure: it is longer than any secrets are.
+    """
+    content = sys.stdin.buffer.read(_MAX_INPUT_BYTES + 1) if sys.stdin is not None else b""
+    if len(content) > _MAX_INPUT_BYTES:
+        raise wrong_usage("Standard input has more than was asked for.", "Pipe in the keys alone.")
+    return content.decode("utf-8", "replace").strip()
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something is done that cannot be undone.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trunkline.catalog.v1 import provider_pb2
+from trunkline.cli.aws import read_aws
 from trunkline.cli.entry import Secret, ask, is_terminal, pick, read_secrets
 from trunkline.cli.failures import wrong_usage
 from trunkline.cli.output import note
 from trunkline.cli.text import join
+from trunkline.inference.v1.provider_pb2 import AwsKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +118,28 @@ def check_existing(wish: Wish, existing: provider_pb2.Provider) -> None:
         )
 
 
-def read_key(
-    wish: Wish, kind: provider_pb2.ProviderType | None
-) -> tuple[bool, str, dict[str, str]]:
-    """Read the key and the headers that authenticate.
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What authenticates, as it was entered.
 
-    Returns:
-        Whether it is a local endpoint; the key, empty where none is needed; the headers.
+    Attributes:
+        is_local: a local endpoint.
+        key: empty where none is needed.
+        aws_keys: that sign, instead of a key.
+        headers: values by name.
+    """
+
+    is_local: bool = False
+    key: str = field(default="", repr=False)
+    aws_keys: AwsKeys | None = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_key(wish: Wish, kind: provider_pb2.ProviderType | None) -> Entered:
+    """Read what authenticates: a key, AWS keys, and headers.
 
     Raises:
-        Failure: nothing was entered where something is needed.
+        Failure: nothing was entered where something is needed, or what was makes no sense.
     """
     usual = kind.auth_kinds[0] if kind is not None and kind.auth_kinds else None
     is_local = wish.local or usual == provider_pb2.AUTH_KIND_LOCAL_ENDPOINT
@@ -137,7 +151,10 @@ def read_key(
             "Leave them out.",
         )
     if wish.local:
-        return True, "", {}
+        return Entered(is_local=True)
+    if usual == provider_pb2.AUTH_KIND_AWS_KEYS and not wish.headers:
+        secret = read_aws(wish.provider)
+        return Entered(key=secret) if isinstance(secret, str) else Entered(aws_keys=secret)
     optional = " (empty: none)" if is_local or wish.headers else ""
     key, *values = read_secrets(
         [
@@ -151,4 +168,4 @@ def read_key(
             f"No key was entered for {wish.provider}.",
             "Enter it at the prompt or pipe it in; a server that needs none takes --local.",
         )
-    return is_local, key, headers
+    return Entered(is_local, key, headers=headers)
