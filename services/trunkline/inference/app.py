@@ -12,6 +12,7 @@ from trunkline.inference.adapters.embedder import Embedder
 from trunkline.inference.adapters.google import GoogleEmbedder
 from trunkline.inference.adapters.ollama import OllamaEmbedder
 from trunkline.inference.adapters.openai import OpenAIEmbedder
+from trunkline.inference.aws_chain import AwsChain
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
@@ -87,6 +88,7 @@ class InferenceService:
         self._health = HealthView(surroundings.channel("health"), clock)
         self._outcomes = Outcomes(surroundings.channel("health"), clock, self._health)
         prices = PriceBook(self._catalog)
+        aws_chain = AwsChain() if settings.aws_chain else None
         means = Means(
             settings=settings,
             adapters=adapters,
@@ -98,6 +100,7 @@ class InferenceService:
             latencies=Latencies(clock),
             prices=prices,
             clock=clock,
+            aws_chain=aws_chain,
         )
         runner = Runner(means, self._catalog, self._credentials)
         self._database = choose_database(
@@ -151,6 +154,7 @@ class InferenceService:
             keys,
             clock,
             settings.connect_s,
+            aws_chain,
         )
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trunkline.inference.adapters.adapter import Adapter
+from trunkline.inference.aws_chain import AwsChain
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.keys import Keys
 from trunkline.inference.latencies import Latencies
@@ -32,6 +33,7 @@ class Means:
         latencies: how soon models spoke.
         prices: what models cost.
         clock: the time.
+        aws_chain: the machine's own keys; None: they are not asked for.
     """
 
     settings: InferenceSettings
@@ -44,3 +46,4 @@ class Means:
     latencies: Latencies
     prices: PriceBook
     clock: Clock
+    aws_chain: AwsChain | None = None

@@ -58,9 +58,7 @@ class Preparation:
             self._pass_over(candidate, failure_pb2.SKIP_REASON_FALLBACK_NOT_ALLOWED, sentence)
             return None
         try:
-            target = await make_target(
-                candidate, run.terms.owner, self._means.keys, self._means.clock
-            )
+            target = await make_target(candidate, run.terms.owner, self._means)
         except (FailedPrecondition, Unavailable) as error:
             self.obstacle = error
             self._pass_over(candidate, failure_pb2.SKIP_REASON_NO_CREDENTIAL, error.message)

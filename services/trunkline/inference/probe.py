@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from trunkline.inference.adapters.adapter import Adapter, Reply, Target
+from trunkline.inference.aws_chain import AwsChain
 from trunkline.inference.endings import to_limit
 from trunkline.inference.keys import Keys
 from trunkline.inference.outgoing import Request
@@ -48,6 +49,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         catalog, credentials, keys: for what is stored.
         clock: the time.
         connect_s: the longest wait for a connection.
+        aws_chain: the machine's own keys; None: they are not asked for.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         keys: Keys,
         clock: Clock,
         connect_s: float,
+        aws_chain: AwsChain | None = None,
     ) -> None:
         self._adapters = adapters
         self._transport = transport
@@ -67,6 +70,7 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         self._keys = keys
         self._clock = clock
         self._connect_s = connect_s
+        self._aws_chain = aws_chain
 
     async def ProbeProvider(
         self,
@@ -183,6 +187,8 @@ class ProviderServicer(provider_pb2_grpc.ProviderServiceServicer):
         secret = request.secret
         if request.WhichOneof("credential") == "credential_id":
             secret, url = await self._stored(request, url)
+        if self._aws_chain is not None:
+            secret = await self._aws_chain.complete(request.name, wire_format, url.url, secret)
         target = Target(
             provider=request.name,
             model="",

@@ -157,6 +157,11 @@ class InferenceSettings(Settings):
     provider_ca_file: Path | None = Field(
         default=None, description="Further certificate authorities for providers, a PEM file."
     )
+    aws_chain: bool = Field(
+        default=False,
+        description="A Bedrock provider that is connected without a key uses those that this"
+        " machine has from AWS: shared files, or its role.",
+    )
     provider_proxy: SecretStr | None = Field(
         default=None,
         description="Outbound proxy to providers, `http://[user:password@]host:port`; unset: none.",

@@ -6,28 +6,31 @@ import hashlib
 from functools import lru_cache
 
 from trunkline.inference.adapters.adapter import Target
-from trunkline.inference.keys import Keys
+from trunkline.inference.formats import format_of
+from trunkline.inference.means import Means
 from trunkline.inference.terms import Owner
-from trunkline.kernel.clock import Clock
 from trunkline.planning.candidates import Candidate
 
 
-async def make_target(candidate: Candidate, owner: Owner, keys: Keys, clock: Clock) -> Target:
+async def make_target(candidate: Candidate, owner: Owner, means: Means) -> Target:
     """Return where a candidate's requests go.
 
     Args:
         candidate: who is asked.
         owner: for whom.
-        keys: resolves the candidate's.
-        clock: tells when: a signature bears it.
+        means: resolve the candidate's key, and tell when: a signature bears it.
 
     Raises:
-        FailedPrecondition: NO_CREDENTIAL: the key is gone.
+        FailedPrecondition: NO_CREDENTIAL: the key is gone, or the machine has none.
         Unavailable: PEER_UNAVAILABLE, SECURITY_VIEW_STALE.
     """
     key = candidate.credential
-    secret = await keys.resolve(key, owner, candidate.place.origin)
+    secret = await means.keys.resolve(key, owner, candidate.place.origin)
     provider = candidate.provider
+    if means.aws_chain is not None:
+        secret = await means.aws_chain.complete(
+            provider.name, format_of(candidate), candidate.place.url, secret
+        )
     return Target(
         provider=provider.name,
         model=candidate.model_id,
@@ -37,7 +40,7 @@ async def make_target(candidate: Candidate, owner: Owner, keys: Keys, clock: Clo
         credential_id=_account(key.id),
         type=provider.type,
         modes=tuple(candidate.model.facts.reasoning_modes.values),
-        time_ns=clock.time_ns(),
+        time_ns=means.clock.time_ns(),
     )
 
 

@@ -225,9 +225,7 @@ class EmbeddingPursuit:
             answer_s = to_seconds(limits.attempt)
         form = candidate.provider.endpoint.format
         return Way(
-            target=await make_target(
-                candidate, self._run.terms.owner, self._means.keys, self._means.clock
-            ),
+            target=await make_target(candidate, self._run.terms.owner, self._means),
             embedder=self._embedders[form],
             adapter=self._means.adapters[form],
             waits=EmbeddingWaits(connect_s, answer_s),

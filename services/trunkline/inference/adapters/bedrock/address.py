@@ -42,3 +42,9 @@ def region_of(base_url: str, wanted: str) -> str:
     """
     named = _HOST.fullmatch(httpx.URL(base_url).host)
     return named[1] if named else wanted or DEFAULT_REGION
+
+
+def is_of_aws(base_url: str) -> bool:
+    """Tell whether an address is one of Bedrock's own, reached by TLS."""
+    url = httpx.URL(base_url)
+    return url.scheme == "https" and _HOST.fullmatch(url.host) is not None
