@@ -126,7 +126,7 @@ DAMAGE = (
     _damaged("a length that holds nothing", prelude(0, 0)),
     _damaged("a length that does not hold its headers", prelude(40, 100) + bytes(28)),
     _damaged("headers that are longer than any", prelude(300_000, 200_000)),
-    _damaged("a length that is longer than any", prelude(2**31, 0)),
+    _damaged("a length that is longer than any", prelude(2**31, 0), "too long"),
     _damaged("a length that is longer than what is read", prelude(2**24 + 1, 0), "too long"),
     _damaged("a header without a value", sealed(b"\x01a")),
     _damaged("a header of a type that there is not", sealed(b"\x01a\x63")),

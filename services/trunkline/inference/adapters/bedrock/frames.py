@@ -5,23 +5,31 @@ the CRC-32 of these eight bytes, headers, payload, and the CRC-32 of all before 
 is a name, the number of a type, and a value. Source: "Event stream encoding",
 https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html#streaming-event-stream.
 
-botocore's parser takes a message apart. It would hold whatever it is given, copy what follows a
-message once for each of them, and keep silent about a stream that ends within one, so that
-messages are found here.
+botocore's parser takes the headers apart. Its buffer is not used: it would hold whatever it is
+given, copy what follows a message once for each of them, keep silent about a stream that ends
+within one, and parse the headers anew for every token, which are always the same.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
+from zlib import crc32
 
-from botocore.eventstream import EventStreamBuffer, ParserError
+from botocore.eventstream import EventStreamHeaderParser, ParserError
 
 from trunkline.inference.framing import MAX_FRAME, FrameTooLong
 
-_PRELUDE: Final = 12
-_MIN_MESSAGE: Final = 16
+MAX_HEADERS: Final = 128 * 1024
+"""The longest headers of a message, in bytes, as in the specification."""
+
+_PRELUDE: Final = struct.Struct(">III")
+_CHECKSUM: Final = struct.Struct(">I")
+_MIN_MESSAGE: Final = _PRELUDE.size + _CHECKSUM.size
+_REMEMBERED: Final = 1024
 
 # What the parser raises: its own errors, and for headers that cannot be taken apart also those of
 # the language: a value that is cut, a text that is no UTF-8, a type that there is not.
@@ -40,24 +48,26 @@ class EventMessage(NamedTuple):
         payload: as it came.
     """
 
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     payload: bytes
 
 
 class EventFrames:
     """The framing of one stream; an object with a life, one per reply.
 
+    The cost is linear in the bytes, however they are cut.
+
     Args:
         limit: the longest message, in bytes.
     """
 
-    __slots__ = ("_held", "_length", "_limit", "_parser")
+    __slots__ = ("_held", "_length", "_limit")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._held = bytearray()
+        # Of the message that has begun, its prelude checked; 0: none has.
         self._length = 0
         self._limit = limit
-        self._parser = EventStreamBuffer()
 
     def feed(self, data: bytes) -> Iterator[EventMessage]:
         """Yield each message that is complete now, in order.
@@ -73,42 +83,57 @@ class EventFrames:
         held += data
         start = 0
         try:
-            while len(held) - start >= _PRELUDE:
+            while len(held) - start >= _PRELUDE.size:
                 if not self._length:
-                    self._length = self._begin(bytes(held[start : start + _PRELUDE]))
+                    self._length = self._begin(start)
                 end = start + self._length
                 if len(held) < end:
                     break
-                message = self._finish(bytes(held[start + _PRELUDE : end]))
+                message = _take_apart(bytes(held[start:end]))
                 start, self._length = end, 0
                 yield message
         finally:
             del held[:start]
 
-    def _begin(self, prelude: bytes) -> int:
+    def _begin(self, start: int) -> int:
         """Return the length of the message that begins; wrong lengths show before they come."""
-        length = int.from_bytes(prelude[:4])
-        self._parse(prelude)
-        if length < _MIN_MESSAGE + int.from_bytes(prelude[4:8]):
+        length, headers, checksum = _PRELUDE.unpack_from(self._held, start)
+        if crc32(self._held[start : start + 8]) != checksum:
+            raise FrameBroken
+        if headers > MAX_HEADERS or length < _MIN_MESSAGE + headers:
             raise FrameBroken
         if length > self._limit:
             raise FrameTooLong
-        return length
+        return int(length)
 
-    def _finish(self, rest: bytes) -> EventMessage:
-        """Return the message that has come whole."""
-        headers, payload = self._parse(rest)
-        return EventMessage(headers, payload)
 
-    def _parse(self, data: bytes) -> tuple[dict[str, str], bytes]:
-        """Give bytes to the parser; return the message that they complete, or an empty one."""
-        parser = self._parser
-        parser.add_data(data)
-        try:
-            message = next(parser, None)
-        except _NONSENSE:
-            raise FrameBroken from None
-        if message is None:
-            return {}, b""
-        headers = {name: said for name, said in message.headers.items() if isinstance(said, str)}
-        return headers, message.payload
+def _take_apart(message: bytes) -> EventMessage:
+    """Return a message that has come whole, and whose prelude is right.
+
+    Raises:
+        FrameBroken: it has a wrong checksum, or headers that make no sense.
+    """
+    (checksum,) = _CHECKSUM.unpack_from(message, len(message) - _CHECKSUM.size)
+    if crc32(memoryview(message)[: -_CHECKSUM.size]) != checksum:
+        raise FrameBroken
+    end = _PRELUDE.size + int.from_bytes(message[4:8])
+    block = message[_PRELUDE.size : end]
+    headers = _known_headers(block) if len(block) <= _REMEMBERED else _headers(block)
+    return EventMessage(headers, message[end : -_CHECKSUM.size])
+
+
+def _headers(block: bytes) -> Mapping[str, str]:
+    """Take headers apart.
+
+    Raises:
+        FrameBroken: they make no sense.
+    """
+    try:
+        parsed = EventStreamHeaderParser().parse(block)
+    except _NONSENSE:
+        raise FrameBroken from None
+    return MappingProxyType({name: said for name, said in parsed.items() if isinstance(said, str)})
+
+
+# A stream has few kinds of messages, and their headers are equal to the last byte.
+_known_headers: Final = lru_cache(maxsize=256)(_headers)
