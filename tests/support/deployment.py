@@ -25,6 +25,7 @@ from trunkline.credential.v1 import (
 )
 from trunkline.health.v1 import health_service_pb2_grpc
 from trunkline.inference.v1 import inference_service_pb2_grpc, run_pb2
+from trunkline.inference.v1.provider_pb2 import AwsKeys
 from trunkline.kernel.settings import Source
 from trunkline.options.v1 import options_pb2
 from trunkline.sandbox.models import list_names
@@ -227,6 +228,7 @@ class Deployment:
         headers: Mapping[str, str] = MappingProxyType({}),
         organization: str = "",
         project: str = "",
+        aws_keys: AwsKeys | None = None,
     ) -> None:
         """Connect a provider as anybody would, and wait until chats can ask it.
 
@@ -240,6 +242,7 @@ class Deployment:
             streaming: whether it is asked for streams.
             headers: of every request to it.
             organization, project: what the key belongs to; empty: nothing.
+            aws_keys: that sign, instead of a key.
         """
         kind = kind or ("sandbox" if name == PROVIDER else "openai-compatible")
         endpoint = provider_pb2.ProviderEndpoint(
@@ -252,12 +255,16 @@ class Deployment:
         )
 
         def save() -> Awaitable[object]:
-            if not api_key:
+            if not api_key and aws_keys is None:
                 local = save_pb2.SaveLocalEndpointRequest(provider=name)
                 return self.credentials.SaveLocalEndpoint(local, metadata=self.admin)
             key = save_pb2.SaveApiKeyRequest(
-                provider=name, api_key=api_key, organization=organization, project=project
+                provider=name, organization=organization, project=project
             )
+            if aws_keys is None:
+                key.api_key = api_key
+            else:
+                key.aws_keys.CopyFrom(aws_keys)
             return self.credentials.SaveApiKey(key, metadata=self.admin)
 
         # Each service learns a moment later what another one owns.
