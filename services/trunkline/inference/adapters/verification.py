@@ -117,7 +117,8 @@ def is_list(body: bytes, read_models: Callable[[bytes], object], key: bytes) -> 
 
 def has_key(target: Target) -> bool:
     """Tell whether a probe of the target sends anything that authenticates."""
-    return target.secret.WhichOneof("kind") is not None or bool(target.secret.headers)
+    kind = target.secret.WhichOneof("kind")
+    return bool((kind and getattr(target.secret, kind)) or target.secret.headers)
 
 
 def _is_page(body: bytes) -> bool:
