@@ -127,7 +127,12 @@ class _Comparison:
         match part.WhichOneof("kind"):
             case "text":
                 item = self._text(part.text, speaker)
-                self._found(f"{where}.text", item)
+                state = State.LOST if item is None else State.KEPT
+                if item is not None and self._places != sorted(self._places):
+                    # It stands before something that was said before it.
+                    self._places.pop()
+                    state = State.RETOLD
+                self.findings.add(f"{where}.text", state)
                 return item
             case "refusal":
                 item = self._say(Kind.REFUSAL, part.refusal, speaker)
@@ -198,6 +203,7 @@ class _Comparison:
             self.findings.add(
                 f"{path}.name", State.KEPT if item.name == call.name else State.RETOLD
             )
+        self._places.append((self._items.index(item), 0))
         answers = self._results(item)
         self.findings.check(len(answers) == 1, f"{path} has {len(answers)} results")
         if call.id in self._answered:
@@ -319,10 +325,6 @@ class _Comparison:
         """Note what became of something that its maker alone may take back."""
         gone = State.LOST if is_own else State.WITHHELD
         self.findings.add(path, State.KEPT if item is not None else gone)
-
-    def _found(self, path: str, item: Item | None) -> None:
-        """Note whether something is there."""
-        self.findings.add(path, State.LOST if item is None else State.KEPT)
 
     def _first(self, fits: Fits) -> Item | None:
         """Return the first thing that the model says and that fits."""

@@ -94,6 +94,13 @@ FEATURES: Final = (
         TOOLS,
     ),
     Feature(
+        "words after a call",
+        "tool use",
+        ANY_TEXT,
+        (ASKED, [call("call_1"), text("That may take a while.")], FOUND, THANKS),
+        TOOLS,
+    ),
+    Feature(
         "calls one after the other",
         "parallel calls",
         f"{CALLS}|{RESULTS}",

@@ -52,6 +52,16 @@ CALLS = [
         ),
     ),
     Row(
+        "words after a call, which go out before it",
+        messages(USER, parts("ROLE_ASSISTANT", CALL, {"text": "Wait."}), result({"text": "a"})),
+        messages(
+            SAID,
+            {"role": "assistant", "content": "Wait.", "tool_calls": [CALL_SENT]},
+            answer("a"),
+        ),
+        {"messages[1].content[1].text": TRANSLATED},
+    ),
+    Row(
         "results that came late, and one that never came",
         messages(
             parts("ROLE_ASSISTANT", CALL),

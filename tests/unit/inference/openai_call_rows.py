@@ -92,6 +92,7 @@ CALLS = [
             answer("a"),
             answer("b", "call_2"),
         ),
+        {"messages[2].content[0].text": TRANSLATED},
     ),
     Row(
         "a tool whose name a model made up",

@@ -1,4 +1,4 @@
-"""What is said of a transcript that ends with the model's own words, to be continued."""
+"""What is said of the model's own words: where they stand, and that they are to be continued."""
 
 from __future__ import annotations
 
@@ -17,3 +17,6 @@ BETWEEN_MESSAGES: Final = "\n\n"
 """What stands between messages of the model that follow each other, where one is to be sent.
 
 Two are refused by some who continue the last one, and by templates in which roles alternate."""
+
+BEFORE_CALLS: Final = "A turn of the model has its text before its calls; it is sent there."
+"""Where calls stand beside the text of a message and not in it."""

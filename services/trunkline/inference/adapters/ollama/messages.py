@@ -15,7 +15,7 @@ import msgspec
 from trunkline.inference.adapters.losses import CACHES_ITSELF, Losses
 from trunkline.inference.adapters.media import to_base64
 from trunkline.inference.adapters.pairing import NO_RESULT, Pairing
-from trunkline.inference.adapters.partial import BETWEEN_MESSAGES, NO_BLANK_END
+from trunkline.inference.adapters.partial import BEFORE_CALLS, BETWEEN_MESSAGES, NO_BLANK_END
 from trunkline.inference.adapters.results import media_heading, result_text
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.v1 import message_pb2
@@ -205,6 +205,8 @@ class _Translation:
                 self._drop_marks(path, part)
             match part.WhichOneof("kind"):
                 case "text":
+                    if turn.calls and part.text:
+                        self._losses.translated(f"{path}.text", BEFORE_CALLS)
                     texts.append(part.text)
                 case "refusal":
                     texts.append(part.refusal)

@@ -19,6 +19,7 @@ from trunkline.inference.adapters.openai.order import alternate, close_results
 from trunkline.inference.adapters.openai.service import Service, Thoughts
 from trunkline.inference.adapters.pairing import NO_RESULT, Pairing
 from trunkline.inference.adapters.partial import (
+    BEFORE_CALLS,
     BETWEEN_MESSAGES,
     GO_ON,
     NO_BLANK_END,
@@ -225,6 +226,8 @@ class _Translation:
                 self._drop_marks(path, part)
             match part.WhichOneof("kind"):
                 case "text":
+                    if turn.calls and part.text:
+                        self._losses.translated(f"{path}.text", BEFORE_CALLS)
                     texts.append(part.text)
                 case "refusal" if self._service.refusals:
                     refusals.append(part.refusal)
