@@ -21,7 +21,7 @@ from unit.inference.conformance.anthropic_wire import (
     text,
 )
 from unit.inference.conformance.suite import HELLO as ASKED
-from unit.inference.conformance.suite import Answered, Block, Case, Citation
+from unit.inference.conformance.suite import SHAPED, Answered, Block, Case, Citation
 
 STOPPED = result_pb2.FINISH_REASON_STOP
 LENGTH = result_pb2.FINISH_REASON_LENGTH
@@ -250,4 +250,49 @@ ENDS = (
     ),
 )
 
-STREAMS = TEXTS + ENDS
+SHAPES = (
+    Case(
+        "JSON by a schema, with every number of tokens",
+        message_start(
+            usage={
+                "input_tokens": 12,
+                "cache_read_input_tokens": 2048,
+                "cache_creation_input_tokens": 300,
+                "cache_creation": {
+                    "ephemeral_5m_input_tokens": 100,
+                    "ephemeral_1h_input_tokens": 200,
+                },
+                "output_tokens": 1,
+            }
+        )
+        + text('{"a":', "1}")
+        + frame(
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                "usage": {
+                    "output_tokens": 71,
+                    "output_tokens_details": {"thinking_tokens": 40},
+                },
+            }
+        )
+        + STOP,
+        Answered(
+            (Block("text", '{"a":1}'),),
+            STOPPED,
+            "end_turn",
+            result_pb2.Usage(
+                input_tokens=12,
+                output_tokens=71,
+                cache_read_tokens=2048,
+                cache_write_tokens=300,
+                cache_write_long_tokens=200,
+                reasoning_tokens=40,
+                source=result_pb2.USAGE_SOURCE_REPORTED,
+            ),
+        ),
+        request=SHAPED,
+    ),
+)
+
+STREAMS = TEXTS + ENDS + SHAPES

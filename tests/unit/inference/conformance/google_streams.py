@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from trunkline.inference.v1 import chat_pb2, result_pb2
 from unit.inference.conformance.google_wire import answer, call, chunk, end, frame, text, thought
 from unit.inference.conformance.suite import HELLO as ASKED
-from unit.inference.conformance.suite import MINTED, Answered, Block, Case
+from unit.inference.conformance.suite import MINTED, SHAPED, Answered, Block, Case
 
 STOP = result_pb2.FINISH_REASON_STOP
 LENGTH = result_pb2.FINISH_REASON_LENGTH
@@ -293,4 +293,37 @@ ENDS = (
     ),
 )  # fmt: skip
 
-STREAMS = TEXTS + USAGES + THOUGHTS + SIGNATURES + CALLS + OWN + ENDS
+SHAPES = (
+    Case(
+        "JSON by a schema, with every number of tokens",
+        text('{"a":')
+        + frame(
+            answer(
+                {"text": "1}"},
+                finish_reason="STOP",
+                usageMetadata={
+                    "promptTokenCount": 90,
+                    "cachedContentTokenCount": 60,
+                    "candidatesTokenCount": 17,
+                    "thoughtsTokenCount": 7,
+                    "totalTokenCount": 114,
+                },
+            )
+        ),
+        Answered(
+            (Block("text", '{"a":1}'),),
+            STOP,
+            "STOP",
+            result_pb2.Usage(
+                input_tokens=30,
+                output_tokens=24,
+                cache_read_tokens=60,
+                reasoning_tokens=7,
+                source=result_pb2.USAGE_SOURCE_REPORTED,
+            ),
+        ),
+        request=SHAPED,
+    ),
+)
+
+STREAMS = TEXTS + USAGES + THOUGHTS + SIGNATURES + CALLS + OWN + ENDS + SHAPES

@@ -16,7 +16,7 @@ from unit.inference.conformance.ollama_wire import (
     text,
 )
 from unit.inference.conformance.suite import HELLO as ASKED
-from unit.inference.conformance.suite import MINTED, Answered, Block, Case
+from unit.inference.conformance.suite import MINTED, SHAPED, Answered, Block, Case
 
 STOP = result_pb2.FINISH_REASON_STOP
 LENGTH = result_pb2.FINISH_REASON_LENGTH
@@ -235,4 +235,13 @@ ENDINGS = (
     ),
 )
 
-STREAMS = TEXTS + THOUGHTS + CALLS + ENDINGS
+SHAPES = (
+    _case(
+        "JSON by a schema",
+        text('{"a":') + text("1}"),
+        Block("text", '{"a":1}'),
+        request=SHAPED,
+    ),
+)
+
+STREAMS = TEXTS + THOUGHTS + CALLS + ENDINGS + SHAPES

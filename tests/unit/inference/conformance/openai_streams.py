@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from trunkline.inference.v1 import chat_pb2, result_pb2
 from unit.inference.conformance.openai_wire import DONE, call, calls, chunk, frame, text, usage
 from unit.inference.conformance.suite import HELLO as ASKED
-from unit.inference.conformance.suite import MINTED, Answered, Block, Case
+from unit.inference.conformance.suite import MINTED, SHAPED, Answered, Block, Case
 
 STOP = result_pb2.FINISH_REASON_STOP
 LENGTH = result_pb2.FINISH_REASON_LENGTH
@@ -363,4 +363,33 @@ ENDS = (
     ),
 )
 
-STREAMS = TEXTS + USAGES + THOUGHTS + CALLS + ENDS
+SHAPES = (
+    Case(
+        "JSON by a schema, with every number of tokens",
+        ROLE
+        + text('{"a":')
+        + text("1}")
+        + END
+        + usage(
+            prompt_tokens_details={"cached_tokens": 60, "cache_write_tokens": 10},
+            completion_tokens_details={"reasoning_tokens": 7},
+        )
+        + DONE,
+        Answered(
+            (Block("text", '{"a":1}'),),
+            STOP,
+            "stop",
+            result_pb2.Usage(
+                input_tokens=20,
+                output_tokens=17,
+                cache_read_tokens=60,
+                cache_write_tokens=10,
+                reasoning_tokens=7,
+                source=result_pb2.USAGE_SOURCE_REPORTED,
+            ),
+        ),
+        request=SHAPED,
+    ),
+)
+
+STREAMS = TEXTS + USAGES + THOUGHTS + CALLS + ENDS + SHAPES

@@ -25,6 +25,15 @@ HELLO = json_format.ParseDict(
     {"messages": [{"role": "ROLE_USER", "content": [{"text": "Hello"}]}]}, chat_pb2.ChatRequest()
 )
 
+SHAPED = json_format.ParseDict(
+    {
+        "messages": [{"role": "ROLE_USER", "content": [{"text": "Hello"}]}],
+        "response_format": {"json_schema": {"name": "s", "schema": {"type": "object"}}},
+    },
+    chat_pb2.ChatRequest(),
+)
+"""Asks for JSON by a schema."""
+
 _SMALL = 3000
 _SAMPLED_CUTS = 13
 
