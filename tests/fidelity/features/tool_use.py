@@ -147,6 +147,20 @@ FEATURES: Final = (
         TOOLS,
     ),
     Feature(
+        "tool error with a picture",
+        "tool errors",
+        r".*\.tool_result(\.content\[1\].*)?",
+        (
+            ASKED,
+            [call("call_1"), call("call_2")],
+            results(
+                result("call_1", "No such town", PNG, failed=True), result("call_2", "18 degrees")
+            ),
+            THANKS,
+        ),
+        TOOLS,
+    ),
+    Feature(
         "empty result",
         "tool use",
         RESULTS,

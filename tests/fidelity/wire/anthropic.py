@@ -170,12 +170,15 @@ def _blocks(speaker: Speaker, content: str | list[Json]) -> Iterator[Item]:
                 )
             case {"type": "tool_result", "tool_use_id": str(call_id)}:
                 inside = list(_blocks(Speaker.TOOL, block.get("content", [])))
+                failed = block.get("is_error", False)
+                texts = all(item.kind is Kind.TEXT for item in inside)
+                assert texts or not failed, "of a tool that failed only text is taken"
                 yield Item(
                     Speaker.TOOL,
                     Kind.RESULT,
                     "\n".join(item.text for item in inside if item.kind is Kind.TEXT),
                     call_id=call_id,
-                    failed=block.get("is_error", False),
+                    failed=failed,
                     marked=marked,
                     inside=tuple(item for item in inside if item.kind is not Kind.TEXT),
                 )

@@ -107,6 +107,34 @@ CALLS = [
         {**CALLED_LOST, "messages[3].content[0].tool_result.content[2].document": DROPPED},
     ),
     Row(
+        "a picture of a tool that failed, which follows the results",
+        messages(
+            USER,
+            parts("ROLE_ASSISTANT", CALL, OTHER_CALL),
+            result(PNG, is_error=True),
+            result({"text": "b"}, call_id="call_2"),
+            USER,
+        ),
+        {
+            **messages(
+                SAID,
+                assistant(CALL_SENT, OTHER_CALL_SENT),
+                user(
+                    answer(
+                        "(The content of this result follows in a message of the user.)",
+                        is_error=True,
+                    ),
+                    answer("b", "call_2"),
+                    text("Content of the result of tool call call_1:"),
+                    PNG_SENT,
+                    text("Hello"),
+                ),
+            ),
+            **BOTH_TOOLS,
+        },
+        {**CALLED_LOST, "messages[2].content[0].tool_result.content[0].image": TRANSLATED},
+    ),
+    Row(
         "a call that nobody answered",
         messages(USER, parts("ROLE_ASSISTANT", CALL), USER),
         {

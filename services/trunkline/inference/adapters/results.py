@@ -7,7 +7,8 @@ from typing import Final
 ERROR_PREFIX: Final = "ERROR: "
 """What begins the result of a tool that failed, where the format has no flag for it."""
 
-_SEE_BELOW: Final = "(The content of this result follows in a message of the user.)"
+SEE_BELOW: Final = "(The content of this result follows in a message of the user.)"
+"""What a result says whose pictures and documents follow elsewhere, and that has no text."""
 
 
 def result_text(texts: list[str], *, is_error: bool, media_follow: bool) -> str:
@@ -18,7 +19,7 @@ def result_text(texts: list[str], *, is_error: bool, media_follow: bool) -> str:
         is_error: the tool failed.
         media_follow: pictures or documents of it follow elsewhere; without any text it says so.
     """
-    text = "\n".join(texts) if texts or not media_follow else _SEE_BELOW
+    text = "\n".join(texts) if texts or not media_follow else SEE_BELOW
     return ERROR_PREFIX + text if is_error else text
 
 

@@ -27,6 +27,7 @@ from trunkline.inference.adapters.anthropic.turns import (
 from trunkline.inference.adapters.call_ids import CallIds, IdForm
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.provenance import is_issuer
+from trunkline.inference.adapters.results import SEE_BELOW, media_heading
 from trunkline.inference.adapters.tool_names import PLAIN
 from trunkline.inference.adapters.values import Json
 from trunkline.inference.arguments import is_object
@@ -47,6 +48,10 @@ _OTHERS_THOUGHTS: Final = "Thoughts go back only to the model and account that s
 _OTHERS_PARTS: Final = "The block belongs to somebody else."
 _NO_MARK: Final = "The provider takes no cache mark here."
 _MARK_AROUND: Final = "The provider takes cache marks on whole results only; it is put there."
+# https://github.com/vellum-ai/vellum-assistant/pull/18387
+_FAILED_IN_TEXT: Final = (
+    "The provider takes text only of a tool that failed; it follows the result."
+)
 _NO_PREFILL: Final = "The model takes no text to be continued; it is asked in words to go on."
 _NO_BLANK_END: Final = "The provider takes no blanks at the end of a text to be continued."
 
@@ -87,7 +92,7 @@ def translate(
     translation = _Translation(target, marks, losses)
     for index, message in enumerate(messages):
         translation.add(f"messages[{index}]", message)
-    turns = translation.turns.finish()
+    turns = translation.finish()
     prefilled = False
     if turns[-1][0] == ASSISTANT:
         path = f"messages[{len(messages) - 1}]"
@@ -116,19 +121,23 @@ class _Translation:
         called: names of tools, in the order of their first calls.
     """
 
-    __slots__ = ("_ids", "_losses", "_marks", "_target", "called", "system", "turns")
+    __slots__ = ("_ids", "_losses", "_marks", "_media", "_target", "called", "system", "turns")
 
     def __init__(self, target: Target, marks: Marks, losses: Losses) -> None:
         self._target = target
         self._marks = marks
         self._losses = losses
         self._ids = CallIds(_IDS)
+        # Pictures and documents of results that cannot hold them; they wait for the others.
+        self._media: list[Block] = []
         self.system: list[Json] = []
         self.turns = Turns(losses)
         self.called: dict[str, None] = {}
 
     def add(self, path: str, message: message_pb2.Message) -> None:
         """Translate one message."""
+        if message.role != message_pb2.ROLE_TOOL:
+            self._flush(path)
         match message.role:
             case message_pb2.ROLE_SYSTEM:
                 self._instruct(path, message)
@@ -144,6 +153,17 @@ class _Translation:
                 for position, part in enumerate(message.content[:]):
                     where = f"{path}.content[{position}]"
                     self._put(turn.blocks, where, part, translate_part(where, part, self._losses))
+
+    def finish(self) -> list[tuple[str, list[Block]]]:
+        """Return the turns, none of which is empty."""
+        self._flush("")
+        return self.turns.finish()
+
+    def _flush(self, path: str) -> None:
+        """Let the pictures and documents of failed results follow in the turn of the results."""
+        if self._media:
+            self.turns.speaker(USER, path).blocks.extend(self._media)
+            self._media = []
 
     def _instruct(self, path: str, message: message_pb2.Message) -> None:
         """Translate instructions: at the start the system prompt, later words of the user."""
@@ -225,6 +245,7 @@ class _Translation:
         call_id = self._ids.wire(result.call_id)
         answer: Json = {"type": "tool_result", "tool_use_id": call_id}
         blocks: list[Block] = []
+        media: list[Block] = []
         for inner, piece in enumerate(result.content[:]):
             where = f"{path}.tool_result.content[{inner}]"
             if piece.HasField("signature"):
@@ -233,8 +254,16 @@ class _Translation:
                 self._losses.translated(f"{where}.cache", _MARK_AROUND)
                 self._marks.put(answer, where, piece.cache)
             block = translate_part(where, piece, self._losses)
-            if block is not None:
+            if block is None:
+                continue
+            if result.is_error and not piece.HasField("text"):
+                self._losses.translated(f"{where}.{piece.WhichOneof('kind')}", _FAILED_IN_TEXT)
+                media.append(block)
+            else:
                 blocks.append(block)
+        if media:
+            self._media += [{"type": "text", "text": media_heading(call_id)}, *media]
+            blocks = blocks or [{"type": "text", "text": SEE_BELOW}]
         match blocks:
             case []:
                 pass

@@ -240,7 +240,13 @@ def _read_tool_result(block: JsonObject, place: _Place) -> Block:
     if not _ID.fullmatch(answered):
         refuse(f"{place.path}.tool_use_id", f"String should match pattern '^{_ID.pattern}$'")
     read_flag(block, "is_error", place.path)
-    inner = _read_inner(block.get("content"), _RESULT_TYPES, place)
+    content = block.get("content")
+    if block.get("is_error") and isinstance(content, list):
+        # What it says itself: https://github.com/vellum-ai/vellum-assistant/pull/18387
+        for part in content:
+            if isinstance(part, Mapping) and part.get("type") != "text":
+                refuse(place.path, "all content must be type `text` if `is_error` is true")
+    inner = _read_inner(content, _RESULT_TYPES, place)
     points = check_cache_control(block, place.path) + sum(part.cache_points for part in inner)
     return Block("".join(part.text for part in inner), answers=answered, cache_points=points)
 
