@@ -255,9 +255,11 @@ class _Comparison:
         inside = [item for item in result.inside if item.text == content]
         if inside:
             self.findings.add(f"{where}.{kind}", State.KEPT)
+            self._name(where, part, inside[0], result.text)
             return
         if _words(part) and _words(part) in result.text:
             self.findings.add(f"{where}.{kind}", State.RETOLD)
+            self._name_in(where, part, result.text)
             return
         start = self._items.index(result)
         for place, item in enumerate(self._items):
@@ -271,6 +273,7 @@ class _Comparison:
                 told = any(result.call_id in text for text in said)
                 self.findings.check(told, f"nobody tells whose {where} is")
                 self.findings.add(f"{where}.{kind}", State.RETOLD)
+                self._name(where, part, item, self._before(place))
                 return
         self.findings.add(f"{where}.{kind}", State.LOST)
 
@@ -284,32 +287,39 @@ class _Comparison:
             if item.text == content and item.kind.value == kind:
                 self._places.append((place, 0))
                 self.findings.add(f"{where}.{kind}", State.KEPT)
-                self._name(where, part, item, place)
+                self._name(where, part, item, self._before(place))
                 return item
             if words and item.kind is Kind.TEXT and words in item.text:
                 self._places.append((place, item.text.index(words)))
                 self.findings.add(f"{where}.{kind}", State.RETOLD)
-                if part.document.name:
-                    named = part.document.name in item.text
-                    self.findings.check(named, f"{where}.document.name is lost")
-                    # It is told of with the document.
-                    self.findings.add(f"{where}.document.name", State.RETOLD, in_silence=True)
+                self._name_in(where, part, item.text)
                 return item
         self.findings.add(f"{where}.{kind}", State.LOST)
         return None
 
-    def _name(self, where: str, part: message_pb2.Part, item: Item, place: int) -> None:
-        """Compare the name of a document that is there."""
+    def _before(self, place: int) -> str:
+        """Return what the user says right before something."""
+        before = self._items[place - 1] if place else None
+        return before.text if before is not None and before.speaker is Speaker.USER else ""
+
+    def _name(self, where: str, part: message_pb2.Part, item: Item, words: str) -> None:
+        """Compare the name of a document that is there; words beside it may say it."""
         name = part.document.name
         if not name:
             return
-        before = self._items[place - 1] if place else item
         state = State.LOST
         if item.name == name:
             state = State.KEPT
-        elif before.speaker is Speaker.USER and name in before.text:
+        elif name in words:
             state = State.RETOLD
         self.findings.add(f"{where}.document.name", state)
+
+    def _name_in(self, where: str, part: message_pb2.Part, text: str) -> None:
+        """Compare the name of a document that is told as a text, of which a loss tells already."""
+        if part.document.name:
+            named = part.document.name in text
+            self.findings.check(named, f"{where}.document.name is lost")
+            self.findings.add(f"{where}.document.name", State.RETOLD, in_silence=True)
 
     def _signature(self, where: str, signature: message_pb2.Signature, item: Item | None) -> None:
         """Compare a signature, which goes to its issuer and to nobody else."""

@@ -120,6 +120,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"messages": [USER, assistant(call("a")), user(result("a", [call("b")]))]},
         "Input tag 'tool_use'",
     ),
+    (
+        {
+            "messages": [
+                USER,
+                assistant(call("a")),
+                user({**result("a", [IMAGE]), "is_error": True}),
+            ]
+        },
+        "all content must be type `text` if `is_error` is true",
+    ),
     ({"messages": [USER, assistant(thinking(signature="AAAA")), USER]}, "Invalid `signature` in"),
     ({"messages": [USER, assistant(thinking("reason")), USER]}, "Invalid `signature` in"),
     ({"messages": [USER, assistant({**thinking(), **CACHED}), USER]}, "cache_control: Extra"),

@@ -50,6 +50,12 @@ FEATURES: Final = (
         (user("One."), user("Two."), [text("Three.")], [text("Four.")], THANKS),
     ),
     Feature(
+        "blank text",
+        "speech",
+        r"messages\[0\]\.content\[1\]\.text",
+        (user("One.", " \n\t ", "Two."),),
+    ),
+    Feature(
         "conversation that the model begins",
         "speech",
         r"messages\[0\]",

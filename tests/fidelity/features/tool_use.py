@@ -18,6 +18,7 @@ from fidelity.features.parts import (
     THANKS,
     TOOLS,
     call,
+    document,
     image,
     result,
     results,
@@ -201,6 +202,18 @@ FEATURES: Final = (
         "tool use",
         r".*\.tool_result\.content\[0\]\.document",
         (ASKED, [call("call_1")], results(result("call_1", PLAIN)), THANKS),
+        TOOLS,
+    ),
+    Feature(
+        "name of a document in a result",
+        "tool use",
+        r".*\.tool_result\.content\[0\]\.document(\.name)?",
+        (
+            ASKED,
+            [call("call_1")],
+            results(result("call_1", document("text/plain", b"Sold: 4", "sales.txt"))),
+            THANKS,
+        ),
         TOOLS,
     ),
     Feature(

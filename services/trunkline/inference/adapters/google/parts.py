@@ -34,7 +34,6 @@ _NAMES: Final = NameForm(
     "Gemini takes letters, digits, `_`, `.`, `:` and `-` in names.",
 )
 
-_NO_NAMES: Final = "Gemini knows no names of documents."
 _NAME_BEFORE: Final = "Gemini knows no names of documents; a text before it says the name."
 _NOT_TAKEN: Final = "Gemini does not take this type of media."
 _MEDIA_FOLLOW: Final = "The model takes text results only; it follows in a turn of the user."
@@ -67,7 +66,7 @@ def drop_marks(path: str, part: message_pb2.Part, losses: Losses) -> None:
 
 
 def media_parts(path: str, part: message_pb2.Part, losses: Losses) -> list[Json]:
-    """Translate a picture or a document of the user; the name of one is told before it."""
+    """Translate a picture or a document: the last part, before which its name may be told."""
     carried = _media_part(path, part, losses)
     if carried is None:
         return []
@@ -131,16 +130,16 @@ def result_part(
         if piece.HasField("text"):
             texts.append(piece.text)
             continue
-        carried = _media_part(where, piece, losses)
-        if carried is None:
+        carried = media_parts(where, piece, losses)
+        if not carried:
             continue
-        if piece.document.name:
-            losses.dropped(f"{where}.document.name", _NO_NAMES)
-        data = carried.get("inlineData")
+        *names, content = carried
+        data = content.get("inlineData")
         if family.media_in_results and data and data["mimeType"] in _MEDIA_OF_RESULTS:
-            inside.append(carried)
+            texts += [name["text"] for name in names]
+            inside.append(content)
         else:
-            media.append(carried)
+            media += carried
             losses.translated(f"{where}.{piece.WhichOneof('kind')}", _MEDIA_FOLLOW)
     response: Json = _response(call, "\n".join(texts), is_error=result.is_error)
     if inside:
