@@ -11,6 +11,7 @@ import grpc
 from google.rpc import error_details_pb2
 
 from support.chats import Failure, Reading
+from support.cut_cells import FACES
 from support.models import no_prices
 from support.taped_provider import ADDRESSES, ORIGIN
 from trunkline.catalog.v1 import model_pb2
@@ -20,6 +21,7 @@ from trunkline.inference.adapters.anthropic.adapter import AnthropicAdapter
 from trunkline.inference.adapters.google.adapter import GoogleAdapter
 from trunkline.inference.adapters.ollama.adapter import OllamaAdapter
 from trunkline.inference.adapters.openai.adapter import OpenAIAdapter
+from trunkline.inference.adapters.responses.adapter import ResponsesAdapter
 from trunkline.inference.attempt import Attempt
 from trunkline.inference.continuation import Continuation
 from trunkline.inference.cooling import Cooling
@@ -50,7 +52,13 @@ _CLOCK: Final = SystemClock()
 _CALLER: Final = Caller(options_pb2.CALLER_ROLE_ADMIN, "tester")
 _ADAPTERS: Final = {
     each.format: each
-    for each in (AnthropicAdapter(), GoogleAdapter(), OllamaAdapter(), OpenAIAdapter())
+    for each in (
+        AnthropicAdapter(),
+        GoogleAdapter(),
+        OllamaAdapter(),
+        OpenAIAdapter(),
+        ResponsesAdapter(),
+    )
 }
 _ROOM: Final = 1 << 30
 _TOTAL_S: Final = 30.0
@@ -78,7 +86,7 @@ def candidate(
     credential = credential_pb2.Credential(
         id=key, provider=provider, scope=failure_pb2.CREDENTIAL_SCOPE_CENTRAL
     )
-    place = Place(ADDRESSES[format_], ORIGIN, is_local=False)
+    place = Place(ADDRESSES[FACES.get(format_, format_)], ORIGIN, is_local=False)
     name = f"{provider}/{model}"
     return Candidate(name, named, model_pb2.Model(name=name, facts=facts), credential, place)
 

@@ -22,7 +22,11 @@ from trunkline.inference.seam import LEAST
 from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
 from trunkline.sandbox.prompt import Thoughts
 
-FORMATS: Final = ("openai", "anthropic", "google", "ollama")
+RESPONSES: Final = "openai-responses"
+FORMATS: Final = ("openai", "anthropic", "google", "ollama", RESPONSES)
+FACES: Final = {RESPONSES: "openai"}
+"""The sandbox's face of a format that has none of its own."""
+
 TURNS: Final = 3
 LOOP: Final = f"tool-loop-{TURNS}"
 
@@ -37,7 +41,7 @@ AT: Final = ("cut", "end", "reset", "stall", "malformed", "malformed-twice", "er
 WHOLE: Final = ("cut", "reset", "silent", "no-first-token", "html-200", "empty-200", "500")
 """Failures of an answer as a whole: they have none."""
 
-SIGNING: Final = ("anthropic", "google")
+SIGNING: Final = ("anthropic", "google", RESPONSES)
 """Formats whose thoughts are signed."""
 
 VENDORS: Final = {
@@ -45,6 +49,7 @@ VENDORS: Final = {
     "anthropic": "claude-opus-4-6@",
     "google": "gemini-3-pro-preview@",
     "ollama": "",
+    RESPONSES: "gpt-5.6-sol@",
 }
 
 
@@ -149,8 +154,16 @@ class Cell:
 
     def prefills(self, form: str) -> bool:
         """Tell whether a model is known to go on from a partial answer, by its wire."""
-        # One of Google's own, as which it calls tools, does not.
-        return self.heir.prefills and not (form == "google" and "tool" in self.script)
+        # One of Google's own, as which it calls tools, does not, and Responses never.
+        return self.heir.prefills and not (
+            form == RESPONSES or (form == "google" and "tool" in self.script)
+        )
+
+    def strategy(self, model: str) -> result_pb2.ContinuationStrategy.ValueType:
+        """Return how a model, `provider/model`, is to go on from text."""
+        form = self.form if model.endswith(f"/{self.first_model}") else self.heir_form
+        wanted = self.heir.strategy
+        return RESTART if wanted == PREFILL and not self.prefills(form) else wanted
 
     @property
     def heir_form(self) -> str:
@@ -293,7 +306,7 @@ def _judge_ways(turn: Turn, cell: Cell) -> None:
         if not before or not _has_content(before):
             assert row.continuation == result_pb2.CONTINUATION_STRATEGY_UNSPECIFIED
         elif cell.script in PLAIN_TEXT and text.strip() and not has_refused:
-            assert row.continuation == cell.heir.strategy
+            assert row.continuation == cell.strategy(row.model)
         if row.continuation == PREFILL:
             assert heard.prompt.history.prefill == text.rstrip()
         elif row.continuation == INSTRUCT:

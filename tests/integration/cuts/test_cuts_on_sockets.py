@@ -16,6 +16,7 @@ from support import matrix
 from support.chats import Reading, ask, failure_of, limits, read, say, stream
 from support.cut_cells import (
     AT,
+    FACES,
     FORMATS,
     LOOP,
     SCRIPTS,
@@ -79,11 +80,12 @@ async def cut() -> AsyncIterator[Deployment]:
     async with Deployment(connected=False, retry_pause_s=0.0) as deployment:
         for form in FORMATS:
             await deployment.connect(
-                deployment.sandbox.addresses[form],
+                deployment.sandbox.addresses[FACES.get(form, form)],
                 "" if form == "ollama" else deployment.sandbox.api_key,
                 _models(form),
                 name=form,
-                kind="sandbox" if form == "openai" else f"sandbox-{form}",
+                kind="sandbox" if FACES.get(form, form) == "openai" else f"sandbox-{form}",
+                wire_format=form,
             )
         for name in _prefilling():
             made = model_pb2.Model(name=name)
