@@ -120,6 +120,7 @@ BY_PHRASE = [
     (500, "Context size has been exceeded.", CONTEXT_TOO_LONG),
     (400, "Incorrect API key provided: sk***YA.", NOT_AUTHORIZED),
     (400, "API key not valid. Please pass a valid API key.", NOT_AUTHORIZED),
+    (400, "No connected db.", NOT_AUTHORIZED),
     (400, "hunter-alpha is not a valid model ID", MODEL_NOT_FOUND),
     (400, "Model Not Exist", MODEL_NOT_FOUND),
     (400, "Invalid prompt: your prompt was flagged as potentially …", CONTENT_FILTERED),
@@ -127,6 +128,7 @@ BY_PHRASE = [
     (429, "maximum context length", RATE_LIMITED),
     (422, "Model Not Exist", INVALID_REQUEST),
     (500, "Incorrect API key provided", SERVER_ERROR),
+    (503, "No connected db.", SERVER_ERROR),
     # Gemini says so of a limit per minute too.
     (429, "You exceeded your current quota, please check your plan", RATE_LIMITED),
 ]

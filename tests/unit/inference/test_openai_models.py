@@ -156,6 +156,7 @@ def test_any_bytes_are_a_list_or_refused(body: bytes) -> None:
 
 MODELS = b'{"object": "list", "data": [{"id": "m"}]}'
 SCOPES = b'{"error": {"message": "You have insufficient permissions. Missing scopes: api.x."}}'
+WITHOUT_DATABASE = b'{"error": {"message": "No connected db.", "type": "no_db_connection"}}'
 
 
 def coded(code: str) -> bytes:
@@ -173,6 +174,8 @@ def coded(code: str) -> bytes:
         (403, b"", provider_pb2.VERDICT_WRONG_SCOPE),
         (403, b"<html>Blocked</html>", provider_pb2.VERDICT_NOT_FOUND),
         (400, b'{"error": "Incorrect API key provided: x."}', provider_pb2.VERDICT_REVOKED),
+        (400, WITHOUT_DATABASE, provider_pb2.VERDICT_REVOKED),
+        (503, WITHOUT_DATABASE, provider_pb2.VERDICT_PROVIDER_ERROR),
         (402, b"", provider_pb2.VERDICT_BILLING),
         (429, coded("insufficient_quota"), provider_pb2.VERDICT_BILLING),
         (429, b"", provider_pb2.VERDICT_RATE_LIMITED),

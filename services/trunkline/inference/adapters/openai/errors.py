@@ -86,6 +86,9 @@ PHRASES: Final[tuple[tuple[int, str, Kind], ...]] = (
     (400, "incorrect api key provided", NOT_AUTHORIZED),
     # Gemini's OpenAI face, https://ai.google.dev/gemini-api/docs/troubleshooting
     (400, "api key not valid", NOT_AUTHORIZED),
+    # LiteLLM without a database, which knows its master key alone: `user_api_key_auth.py` in
+    # https://github.com/BerriAI/litellm. Its type stands under 503 too, when a database fails.
+    (400, "no connected db", NOT_AUTHORIZED),
     # OpenRouter, https://github.com/OpenRouterTeam/openrouter-examples/issues/74
     (400, "is not a valid model id", MODEL_NOT_FOUND),
     # DeepSeek, https://github.com/langbot-app/LangBot/issues/1643
