@@ -74,8 +74,11 @@ FIXTURES: Final = [
         for status in STATUSES
     ),
     *(_of(f"too-long-{name}", {"error": error, "status": 400}) for name, error in TOO_LONG.items()),
-    # Without pauses it has not sent anything when it cuts.
-    _of("cut", {"content": CUT}, truncateAfterChunks=4, latency=20),
+    # Without pauses it has not sent anything when it cuts. Two, because one that was cut cools.
+    *(
+        _of(model, {"content": CUT}, truncateAfterChunks=4, latency=20)
+        for model in ("cut", "begun")
+    ),
     _of("rest", {"content": REST}),
     _of("gone", {"content": CUT}, chaos={"disconnectRate": 1}),
     _of("garbled", {"content": CUT}, chaos={"malformedRate": 1}),
