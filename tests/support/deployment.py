@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import Self, TypeVar
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from support.canary import MARK, find_leaks
 from support.chats import ask, duration, failure_of
-from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
+from trunkline.catalog.v1 import catalog_service_pb2_grpc, model_pb2, provider_pb2
 from trunkline.credential.v1 import (
     access_pb2,
     access_pb2_grpc,
@@ -281,6 +282,15 @@ class Deployment:
 
         await eventually(is_known)
         self.sandbox.seen.clear()
+
+    async def know_to_prefill(self, name: str) -> None:
+        """Say of a model (`provider/model`) that it goes on from a partial answer."""
+        model = model_pb2.Model(name=name)
+        model.facts.prefill.value = True
+        request = model_pb2.UpdateModelRequest(
+            model=model, update_mask=FieldMask(paths=["facts.prefill"])
+        )
+        await self.catalog.UpdateModel(request, metadata=self.admin)
 
     async def issue(
         self,

@@ -15,7 +15,6 @@ from typing import Any, Final
 import httpx
 import pytest
 import pytest_asyncio
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from integration.peers.fixtures import (
     CITY,
@@ -33,7 +32,6 @@ from support.canary import MARK
 from support.chats import Reading, ask, kind_name, read, stream, tool
 from support.deployment import Deployment
 from support.peer import Peer, find_peer
-from trunkline.catalog.v1 import model_pb2
 from trunkline.inference.v1 import chat_pb2, message_pb2, result_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -109,13 +107,9 @@ async def aimock() -> AsyncIterator[Aimock]:
         for name, (path, kind, header) in FORMATS.items():
             key = _KEY if header else ""
             await deployment.connect(peer.url + path, key, MODELS, name=name, kind=kind)
-        for name in FORMATS:
-            rest = model_pb2.Model(name=f"{name}/rest")
-            rest.facts.prefill.value = True
-            request = model_pb2.UpdateModelRequest(
-                model=rest, update_mask=FieldMask(paths=["facts.prefill"])
-            )
-            await deployment.catalog.UpdateModel(request, metadata=deployment.admin)
+            await deployment.know_to_prefill(f"{name}/rest")
+        # Changes are known in their order: when this one is, all are.
+        await deployment.connect(deployment.sandbox.base_url, deployment.sandbox.api_key)
         yield Aimock(deployment, journal)
 
 

@@ -45,6 +45,9 @@ PLACE: Final = {
     "additionalProperties": False,
 }
 
+# What the sandbox breaks off; one for each format, because one that broke off cools.
+BREAKS: Final = {"openai": "cut-after-12", "anthropic": "cut-after-13"}
+
 every = pytest.mark.parametrize("name", FORMATS)
 both = pytest.mark.parametrize("streamed", [True, False], ids=["stream", "unary"])
 
@@ -96,6 +99,10 @@ async def llama() -> AsyncIterator[Llama]:
     ):
         for name, kind in FORMATS.items():
             await deployment.connect(f"{peer.url}/v1", _KEY, ["tiny"], name=name, kind=kind)
+            await deployment.know_to_prefill(f"{name}/tiny")
+        sandbox = deployment.sandbox
+        # Changes are known in their order: when this one is, all are.
+        await deployment.connect(sandbox.base_url, sandbox.api_key, BREAKS.values())
         yield Llama(deployment, direct)
 
 
@@ -154,6 +161,26 @@ async def test_partial_answer_is_continued(llama: Llama, name: str, streamed: bo
     completed = await answer(llama.deployment, request, streamed=streamed)
     # Unless it streams, the server says the beginning again.
     assert text_of(completed) == (whole[10:] if streamed else whole)
+
+
+@every
+async def test_answer_that_broke_off_elsewhere_is_carried_on(llama: Llama, name: str) -> None:
+    """The model goes on after what another provider has said, where it is known to do so."""
+    request = ask_for(name)
+    request.model = f"sandbox/{BREAKS[name]}"
+    request.fallbacks.append(f"{name}/tiny")
+    channel, admin = llama.deployment.channel, llama.deployment.admin
+    reading = await read(stream(channel, "StreamChat", request, admin, timeout=20))
+    seam = reading.kinds.index("continuation_started")
+    strategy = reading.events[seam].continuation_started.strategy
+    assert strategy == result_pb2.CONTINUATION_STRATEGY_PREFILL
+    begun = "".join(event.text_delta.text for event in reading.events[:seam])
+    # Asked directly, it says the beginning again.
+    partial = {"role": "assistant", "content": begun.rstrip()}
+    whole = await llama.say([{"role": "user", "content": "Hello"}, partial])
+    rest = whole.removeprefix(begun.rstrip())
+    assert rest
+    assert text_of(reading.completed) == begun + rest
 
 
 # It does not hold to a tool that is forced by its name: in OpenAI's format that means "auto" to
