@@ -29,6 +29,12 @@ _STOP_LIMIT_SECONDS: Final = 5.0
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
+def make_environment() -> dict[str, str]:
+    """Return the environment of a process of the bench: it imports what this one does."""
+    paths = filter(None, (str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 class ChildFailed(Exception):
     """A process of the bench did not start, did not answer in time, or went away."""
 
@@ -189,10 +195,9 @@ class Child:
         start_limit_seconds: float = 15.0,
     ) -> None:
         self._name = module
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
         self._process = start(
             [sys.executable, "-m", module, *arguments],
-            environment,
+            make_environment(),
             cpu=cpu,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

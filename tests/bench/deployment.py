@@ -11,7 +11,8 @@ import grpc
 
 from bench.answers import KEY, MODELS
 from bench.child import ChildFailed
-from bench.targets import PROVIDER, GatewayRoute
+from bench.targets import EMBEDDING_PROVIDER, PROVIDER, GatewayRoute
+from bench.vectors import EMBEDDER
 from trunkline.catalog.v1 import catalog_service_pb2_grpc, provider_pb2
 from trunkline.credential.v1 import credential_service_pb2_grpc, save_pb2
 from trunkline.inference.v1 import chat_pb2, inference_service_pb2_grpc, message_pb2
@@ -50,25 +51,32 @@ class Deployment:
         """
         metadata = self._read_metadata()
         try:
-            with grpc.insecure_channel(self.catalog) as channel:
-                catalog_service_pb2_grpc.CatalogServiceStub(channel).CreateProvider(
-                    provider_pb2.CreateProviderRequest(
-                        provider=provider_pb2.Provider(
-                            name=PROVIDER,
-                            type="openai-compatible",
-                            endpoint=provider_pb2.ProviderEndpoint(base_url=f"http://{address}/v1"),
+            # What is saved last is known last, and is what is waited for.
+            for name, kind, models in (
+                (EMBEDDING_PROVIDER, "openai", (EMBEDDER,)),
+                (PROVIDER, "openai-compatible", MODELS),
+            ):
+                with grpc.insecure_channel(self.catalog) as channel:
+                    catalog_service_pb2_grpc.CatalogServiceStub(channel).CreateProvider(
+                        provider_pb2.CreateProviderRequest(
+                            provider=provider_pb2.Provider(
+                                name=name,
+                                type=kind,
+                                endpoint=provider_pb2.ProviderEndpoint(
+                                    base_url=f"http://{address}/v1"
+                                ),
+                            ),
+                            models=models,
                         ),
-                        models=MODELS,
-                    ),
-                    metadata=metadata,
-                    timeout=_CALL_LIMIT_SECONDS,
-                )
-            with grpc.insecure_channel(self.credential) as channel:
-                credential_service_pb2_grpc.CredentialServiceStub(channel).SaveApiKey(
-                    save_pb2.SaveApiKeyRequest(provider=PROVIDER, api_key=KEY),
-                    metadata=metadata,
-                    timeout=_CALL_LIMIT_SECONDS,
-                )
+                        metadata=metadata,
+                        timeout=_CALL_LIMIT_SECONDS,
+                    )
+                with grpc.insecure_channel(self.credential) as channel:
+                    credential_service_pb2_grpc.CredentialServiceStub(channel).SaveApiKey(
+                        save_pb2.SaveApiKeyRequest(provider=name, api_key=KEY),
+                        metadata=metadata,
+                        timeout=_CALL_LIMIT_SECONDS,
+                    )
         except grpc.RpcError as error:
             raise ChildFailed(f"Trunkline refused the stand-in: {_tell(error)}") from None
         self.wait_for_chat()

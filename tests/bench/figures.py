@@ -94,6 +94,7 @@ FIRST_CONTENT: Final = Figure(
     "ttft_us", "time to first token, at rest", "µs", _compared(1.5), above_direct=True
 )
 UNARY: Final = Figure("unary_cpu_us", "CPU per unary chat", "µs", _compared(1.6))
+EMBED: Final = Figure("embed_cpu_ms", "CPU per 256 embeddings of 1,536", "ms", _compared(0.5))
 BURST: Final = Figure("burst_cpu_ms_per_1000", "CPU per 1,000 burst events", "ms", _compared(0.27))
 PACED: Final = Figure("paced_cpu_us", "CPU per paced event", "µs", _compared(1.35))
 MEMORY: Final = Figure("stream_kib", "memory per open stream", "KiB", _compared(2.0))
@@ -131,6 +132,7 @@ DECODINGS: Final = {
 FIGURES: Final = (
     FIRST_CONTENT,
     UNARY,
+    EMBED,
     BURST,
     PACED,
     MEMORY,

@@ -27,6 +27,7 @@ from bench.figures import (
     CANCELLED,
     DECODINGS,
     DESERTED,
+    EMBED,
     FIGURES,
     FIRST_CONTENT,
     MEMORY,
@@ -42,6 +43,7 @@ from bench.fleet import Fleet
 from bench.gateway import Gateway
 from bench.load import (
     BurstMeasure,
+    EmbedMeasure,
     FirstContentMeasure,
     PacedMeasure,
     Parting,
@@ -227,6 +229,9 @@ class Bench:
             if Part.UNARY in parts:
                 for contender in contenders:
                     self._sample_unary(load, contender, self.samples)
+            if Part.EMBED in parts:
+                for contender in contenders:
+                    self._sample_embed(load, contender)
         if Part.TTFT in parts:
             self._time_first_content(load, direct, contenders)
         if Part.CLOSING in parts:
@@ -240,6 +245,13 @@ class Bench:
         measure = UnaryMeasure(contender.route, contender.pids, chats=self._plan.unary_chats)
         cost = ask(load, measure)
         samples.add(UNARY, contender.way, cost["cpu_ns"] / cost["events"] / 1e3)
+
+    def _sample_embed(self, load: Child, contender: _Contender) -> None:
+        # The first one warms the way.
+        ask(load, EmbedMeasure(contender.route, calls=1))
+        measure = EmbedMeasure(contender.route, contender.pids, calls=self._plan.embeddings)
+        cost = ask(load, measure)
+        self.samples.add(EMBED, contender.way, cost["cpu_ns"] / cost["events"] / 1e6)
 
     def _sample_burst(self, load: Child, contender: _Contender, samples: Samples) -> None:
         # The connections of 64 streams, opened before what they cost is counted.

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import statistics
 import time
+from array import array
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +19,9 @@ import msgspec
 import uvloop
 
 from bench.child import attend, read_cpu_ns, read_rss_bytes
-from bench.targets import Route, Target, open_target
+from bench.targets import GatewayTarget, Route, Target, open_target
+from bench.vectors import DIMENSIONS, EMBEDDER, TEXTS, make_vector
+from trunkline.inference.v1 import embedding_pb2
 
 _REST_SECONDS: Final = 0.002
 
@@ -69,6 +72,12 @@ class PacedMeasure(Measure, frozen=True, tag="paced"):
     window_seconds: float = 1.0
 
 
+class EmbedMeasure(Measure, frozen=True, tag="embed"):
+    """`calls` embeddings of as many texts each, one after the other."""
+
+    calls: int = 8
+
+
 class FirstContentMeasure(msgspec.Struct, frozen=True, tag_field="measure", tag="ttft"):
     """The time to the first content of one stream after the other, each route in turn."""
 
@@ -81,7 +90,9 @@ class Parting(msgspec.Struct, frozen=True, tag_field="measure", tag="parting"):
     """No measure: close all connections, since their other ends are about to stop."""
 
 
-Question: TypeAlias = UnaryMeasure | BurstMeasure | PacedMeasure | FirstContentMeasure | Parting
+Question: TypeAlias = (
+    UnaryMeasure | BurstMeasure | PacedMeasure | EmbedMeasure | FirstContentMeasure | Parting
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +163,8 @@ class Load:
             return asdict(await self._chat(measure))
         if isinstance(measure, BurstMeasure):
             return asdict(await self._burst(measure))
+        if isinstance(measure, EmbedMeasure):
+            return asdict(await self._embed(measure))
         return asdict(await self._pace(measure))
 
     def _target(self, route: Route) -> Target:
@@ -189,6 +202,18 @@ class Load:
         if reading.words != measure.words * measure.streams:
             raise WrongAnswer(model)
         return Cost(cpu_ns, wall_ns, reading.words, reading.messages)
+
+    async def _embed(self, measure: EmbedMeasure) -> Cost:
+        target = self._target(measure.route)
+        assert isinstance(target, GatewayTarget)
+        meter = _Meter.start(measure.pids)
+        answers = [await target.embed(EMBEDDER, TEXTS) for _ in range(measure.calls)]
+        cpu_ns, wall_ns = meter.stop()
+        vectors = [make_vector(text, DIMENSIONS) for text in TEXTS]
+        for answer in set(map(_read_vectors, answers)):
+            if answer != b"".join(vector.tobytes() for vector in vectors):
+                raise WrongAnswer(EMBEDDER)
+        return Cost(cpu_ns, wall_ns, events=measure.calls, messages=measure.calls)
 
     async def _pace(self, measure: PacedMeasure) -> PacedCost:
         target, model = self._target(measure.route), f"paced-{measure.rate}-{measure.words}"
@@ -244,6 +269,12 @@ class Load:
         while self._targets:
             _, target = self._targets.popitem()
             await target.close()
+
+
+def _read_vectors(answer: bytes) -> bytes:
+    """Return the numbers of an answer, one vector after the other."""
+    read = embedding_pb2.EmbedResponse.FromString(answer)
+    return b"".join(array("f", each.values).tobytes() for each in read.embeddings)
 
 
 async def serve() -> None:

@@ -13,6 +13,7 @@ from bench.figures import (
     DECODINGS,
     DELAY,
     DESERTED,
+    EMBED,
     FALLBACK,
     FIRST_CONTENT,
     JOURNALLED,
@@ -34,6 +35,7 @@ class Part(StrEnum):
     PACED = "paced"
     BURST = "burst"
     UNARY = "unary"
+    EMBED = "embed"
     TTFT = "ttft"
     FLEET = "fleet"
     CLOSING = "closing"
@@ -54,6 +56,7 @@ _PARTS: Final = {
     MEMORY: Part.PACED,
     BURST: Part.BURST,
     UNARY: Part.UNARY,
+    EMBED: Part.EMBED,
     FIRST_CONTENT: Part.TTFT,
     CANCELLED: Part.CLOSING,
     DESERTED: Part.CLOSING,
@@ -90,6 +93,7 @@ class Plan:
         paced_rounds: how many of the rounds have paced streams, the first ones.
         samples: samples of each round, of unary chats and of bursts.
         unary_chats: chats of one sample.
+        embeddings: calls for embeddings of one sample.
         paced_words: events of a paced stream; they must last longer than the windows.
         paced_windows: samples of paced streams, of 1 s each.
         ttft_times: streams of one measure, on each way.
@@ -108,6 +112,7 @@ class Plan:
     paced_rounds: int
     samples: int
     unary_chats: int
+    embeddings: int
     paced_words: int
     paced_windows: int
     ttft_times: int
@@ -129,6 +134,7 @@ class Plan:
             paced_rounds=5,
             samples=4,
             unary_chats=400,
+            embeddings=8,
             paced_words=48,
             paced_windows=6,
             ttft_times=150,
@@ -151,6 +157,7 @@ class Plan:
             paced_rounds=1,
             samples=3,
             unary_chats=200,
+            embeddings=4,
             paced_words=30,
             paced_windows=3,
             ttft_times=60,

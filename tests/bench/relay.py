@@ -1,7 +1,7 @@
 """The bare relay that Trunkline is compared with: gRPC in, HTTP out, and no policy at all.
 
-`Chat` and `StreamChat` of the contract over grpc.aio, aiohttp and uvloop, one message for each
-event of the provider. It checks no caller and no bound, keeps nothing, retries nothing. With
+`Chat`, `StreamChat` and `Embed` of the contract over grpc.aio, aiohttp and uvloop, one message for
+each event of the provider. It checks no caller and no bound, keeps nothing, retries nothing. With
 `--per-read` it writes one message for each read from the provider instead.
 
 Run as `python -m bench.relay ADDRESS` with the provider's address; it prints `{"address": …}` and
@@ -22,7 +22,13 @@ import uvloop
 
 from bench.answers import KEY
 from bench.child import attend
-from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2, result_pb2
+from trunkline.inference.v1 import (
+    chat_pb2,
+    embedding_pb2,
+    event_pb2,
+    message_pb2,
+    result_pb2,
+)
 
 _ROLES: Final = {
     message_pb2.ROLE_SYSTEM: "system",
@@ -45,7 +51,16 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice]
 
 
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+
+
+class _Vectors(msgspec.Struct):
+    data: list[_Vector]
+
+
 _decode: Final = msgspec.json.Decoder(_Chunk).decode
+_decode_vectors: Final = msgspec.json.Decoder(_Vectors).decode
 _Context = grpc.aio.ServicerContext[chat_pb2.ChatRequest, Any]
 
 
@@ -60,6 +75,7 @@ class Relay:
 
     def __init__(self, provider: str, session: aiohttp.ClientSession, *, per_read: bool) -> None:
         self._url = f"http://{provider}/v1/chat/completions"
+        self._embeddings_url = f"http://{provider}/v1/embeddings"
         self._session = session
         self._per_read = per_read
         self.events = 0
@@ -70,6 +86,18 @@ class Relay:
         async with self._session.post(self._url, data=_translate(request, stream=False)) as reply:
             [choice] = _decode(await reply.read()).choices
         return chat_pb2.ChatResponse(completed=_complete(choice.message.content))
+
+    async def embed(
+        self, request: embedding_pb2.EmbedRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> embedding_pb2.EmbedResponse:
+        """Answer with the numbers of all vectors, read from JSON."""
+        asked = {"model": request.model.partition("/")[2], "input": list(request.inputs)}
+        content = msgspec.json.encode(asked)
+        async with self._session.post(self._embeddings_url, data=content) as reply:
+            vectors = _decode_vectors(await reply.read()).data
+        return embedding_pb2.EmbedResponse(
+            embeddings=[embedding_pb2.Embedding(values=vector.embedding) for vector in vectors]
+        )
 
     async def stream_chat(
         self, request: chat_pb2.ChatRequest, context: _Context
@@ -121,6 +149,11 @@ def _handle(relay: Relay) -> grpc.GenericRpcHandler:
         {
             "Chat": grpc.unary_unary_rpc_method_handler(
                 relay.chat, read, chat_pb2.ChatResponse.SerializeToString
+            ),
+            "Embed": grpc.unary_unary_rpc_method_handler(
+                relay.embed,
+                embedding_pb2.EmbedRequest.FromString,
+                embedding_pb2.EmbedResponse.SerializeToString,
             ),
             "StreamChat": grpc.unary_stream_rpc_method_handler(
                 relay.stream_chat, read, event_pb2.ChatEvent.SerializeToString

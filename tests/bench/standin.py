@@ -1,5 +1,7 @@
 """The stand-in provider: OpenAI Chat Completions over HTTP/1.1, as lean as Python gets.
 
+It makes embeddings too (`vectors`).
+
 Every event of a stream leaves in a system call of its own: the server writes to its sockets itself,
 since a transport of the event loop joins what is written within one turn of the loop. Nagle's
 algorithm is off, so that each event is a segment of its own while the reader keeps up; TCP alone
@@ -22,7 +24,7 @@ import httptools
 import msgspec
 import uvloop
 
-from bench import answers
+from bench import answers, vectors
 from bench.child import attend
 
 _RECEIVE_SIZE: Final = 65_536
@@ -41,7 +43,7 @@ class Counters:
     """What the stand-in did since it started.
 
     Attributes:
-        requests: requests for a chat.
+        requests: requests for a chat or for embeddings.
         refusals: requests that were too long for the model.
         events: events with content that were handed to the kernel, each by a call of its own.
         stalls: times that a socket took nothing or only a part, and the stream waited.
@@ -73,7 +75,7 @@ class Connection:
         self._url = b""
         self._authorization = b""
         self._body = bytearray()
-        self._unsent = b""
+        self._unsent: bytes | memoryview = b""
         self._pieces: tuple[bytes, ...] = ()
         self._next = 0
         self._contents = 0
@@ -107,6 +109,8 @@ class Connection:
             self._write(answers.compose_models())
         elif url == b"/v1/chat/completions":
             self._answer(body)
+        elif url == b"/v1/embeddings":
+            self._embed(body)
         else:
             self._write(answers.compose_refusal(404, "not_found", "No such path."))
 
@@ -138,6 +142,20 @@ class Connection:
         self._write(answer.head)
         self._continue()
 
+    def _embed(self, body: bytes) -> None:
+        try:
+            asked = msgspec.json.decode(body, type=vectors.EmbeddingsAsked)
+        except msgspec.MsgspecError:
+            self._write(answers.compose_refusal(400, "invalid_json", "Not an embedding request."))
+            return
+        reply = vectors.find_embeddings(asked.model, asked.input, asked.encoding_format)
+        if reply is None:
+            self._write(answers.compose_refusal(404, "model_not_found", "No such model."))
+            return
+        self._counters.requests += 1
+        # Megabytes: what the socket does not take at once is not copied again and again.
+        self._write(memoryview(reply))
+
     def _continue(self) -> None:
         if self._unsent or not self._pieces:
             return
@@ -165,7 +183,7 @@ class Connection:
             self._pieces = ()
             self._counters.open_streams -= 1
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self, piece: bytes | memoryview) -> None:
         try:
             sent = self._sock.send(piece)
         except BlockingIOError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -15,9 +15,11 @@ import msgspec
 
 from bench.answers import KEY
 from bench.direct import DirectClient, compose_request
-from trunkline.inference.v1 import chat_pb2, event_pb2, message_pb2
+from trunkline.inference.v1 import chat_pb2, embedding_pb2, event_pb2, message_pb2
 
 PROVIDER: Final = "standin"
+# The same stand-in as the vendor itself, who is asked for vectors in base64.
+EMBEDDING_PROVIDER: Final = "vectors"
 _PROMPT: Final = "Say what you always say."
 _CALL_LIMIT_SECONDS: Final = 60.0
 _CHANNELS: Final = 8
@@ -103,7 +105,7 @@ def open_target(route: Route) -> Target:
     """Return the target that a route leads to. Nothing is connected yet."""
     if isinstance(route, DirectRoute):
         return _Direct(route)
-    return _Gateway(route)
+    return GatewayTarget(route)
 
 
 class _Direct:
@@ -163,7 +165,13 @@ class _Direct:
         self._client.close()
 
 
-class _Gateway:
+class GatewayTarget:
+    """Chats and embeddings through a gateway.
+
+    Args:
+        route: how it is reached.
+    """
+
     def __init__(self, route: GatewayRoute) -> None:
         # Backends are several, so calls are spread over connections.
         self._channels = [
@@ -178,6 +186,9 @@ class _Gateway:
         self._streams: Iterator[_StreamCall] = cycle(
             [c.unary_stream(f"{_SERVICE}/StreamChat") for c in self._channels]
         )
+        self._embeds: Iterator[_UnaryCall] = cycle(
+            [c.unary_unary(f"{_SERVICE}/Embed") for c in self._channels]
+        )
         self._route = route
         self._metadata: tuple[tuple[str, str], ...] = ()
         if route.token_file:
@@ -190,6 +201,13 @@ class _Gateway:
         )
         message = chat_pb2.ChatResponse.FromString(answer).completed.message
         return sum(part.text.count(" ") for part in message.content)
+
+    async def embed(self, model: str, texts: Sequence[str]) -> bytes:
+        """Ask for embeddings; return the answer undecoded, so that reading it costs little."""
+        request = embedding_pb2.EmbedRequest(model=f"{EMBEDDING_PROVIDER}/{model}", inputs=texts)
+        return await next(self._embeds)(
+            request.SerializeToString(), metadata=self._metadata, timeout=_CALL_LIMIT_SECONDS
+        )
 
     def stream(self, model: str) -> AsyncIterator[bytes]:
         call = next(self._streams)(

@@ -18,13 +18,14 @@ import msgspec
 import pytest
 
 from bench import answers
-from bench.child import SOURCE_ROOT, Child, ChildFailed, read_cpu_ns, read_rss_bytes
+from bench.child import Child, ChildFailed, make_environment, read_cpu_ns, read_rss_bytes
 from bench.decoding import measure_decodings
 from bench.direct import compose_request
 from bench.figures import DECODINGS
 from bench.fleet import Fleet
 from bench.load import (
     BurstMeasure,
+    EmbedMeasure,
     FirstContentMeasure,
     PacedMeasure,
     Parting,
@@ -123,6 +124,16 @@ def test_unary_chats_are_counted(standin: Child, relay: Child, load: Child) -> N
     assert cost["events"] == 16
     grown = _grow(standin, before)
     assert (grown["requests"], grown["events"]) == (16, 0)
+
+
+def test_embeddings_are_counted(standin: Child, relay: Child, load: Child) -> None:
+    """As many requests reach the stand-in as were asked for; the vectors are the stand-in's."""
+    before = standin.ask()
+    route = GatewayRoute(relay.greeting["address"])
+    cost = _ask(load, EmbedMeasure(route, (relay.pid,), calls=2))
+    assert cost["events"] == 2
+    assert cost["cpu_ns"] > 0
+    assert _grow(standin, before)["requests"] == 2
 
 
 def test_four_processes_carry_what_one_does(standin: Child, fleet: Fleet, load: Child) -> None:
@@ -332,7 +343,7 @@ def test_a_child_that_is_left_alone_ends() -> None:
         [sys.executable, "-m", "bench.standin"],
         stdin=parent,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        env=make_environment(),
     )
     with process:
         os.close(parent)
@@ -348,7 +359,7 @@ def test_an_interrupted_bench_leaves_no_process() -> None:
         [sys.executable, "-m", "bench", "--without-gateway", "--quick"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        env=make_environment(),
     )
     with bench:
         assert bench.stderr is not None
