@@ -52,10 +52,10 @@ def test_batches_hold_to_tokens() -> None:
 def test_batches_hold_to_what_a_message_holds() -> None:
     """By the length of the vectors, and by an assumed one where it is not known."""
     limits = EmbeddingLimits(items=2048)
-    for dimensions, count in ((1536, 340), (65_536, 7), (0, 127)):
+    for dimensions, count in ((1536, 340), (65_536, 7), (0, 340)):
         found = batches(["a"] * 700, limits, dimensions)
         assert sizes(found)[0] == count
-        assert size_of(count, dimensions or 4096) <= MESSAGE_BYTES
+        assert size_of(count, dimensions or 1536) <= MESSAGE_BYTES
 
 
 def test_batches_hold_to_what_a_request_holds() -> None:

@@ -99,12 +99,13 @@ class BadVector(ProviderFailed):
 class Embedder(Protocol):
     """How one wire format makes vectors."""
 
-    def limits(self, base_url: str, model: str) -> EmbeddingLimits | None:
+    def limits(self, base_url: str, model: str, *, provider_type: str) -> EmbeddingLimits | None:
         """Return what a service takes at once.
 
         Args:
             base_url: of the service.
             model: as the service calls it.
+            provider_type: in the catalog; the vendor's own may stand behind any host.
 
         Returns:
             None: the service makes no embeddings.

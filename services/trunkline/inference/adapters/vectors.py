@@ -56,7 +56,7 @@ def collect(target: Target, batch: Batch, given: Sequence[Any]) -> list[bytes]:
     Args:
         target: who gave them.
         batch: that was asked for.
-        given: in the order of the texts, each in base64 or as a list of numbers.
+        given: in the order of the texts, each as bytes, in base64 or as a list of numbers.
 
     Raises:
         BadVector: one is missing, empty, of another length, or not finite.
@@ -118,10 +118,11 @@ def _to_bytes(value: Any) -> bytes:
         ValueError, TypeError, OverflowError: it is none.
     """
     if isinstance(value, str):
-        vector = binascii.a2b_base64(value, strict_mode=True)
-        if len(vector) % FLOAT_BYTES:
+        value = binascii.a2b_base64(value, strict_mode=True)
+    if isinstance(value, bytes):
+        if len(value) % FLOAT_BYTES:
             raise ValueError("half a number")
-        return vector
+        return value
     if not isinstance(value, list):
         raise TypeError("no list of numbers")
     numbers = array("f", value)

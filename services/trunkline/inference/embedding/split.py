@@ -15,7 +15,8 @@ _BYTES_PER_TOKEN: Final = 3
 batch that is full by this holds no more than it may but for code and rare scripts."""
 
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_ASSUMED_DIMENSIONS: Final = 4096
+# Longer ones take more room than was meant, and are cut into more messages.
+_ASSUMED_DIMENSIONS: Final = 1536
 _UNKNOWN_LENGTH: Final = "It is not known how long a text the model takes; none was cut."
 
 

@@ -112,7 +112,11 @@ def _limits_of(candidate: Candidate, embedders: Mapping[str, Embedder]) -> Embed
     embedder = embedders.get(candidate.provider.endpoint.format)
     if embedder is None or (is_known(facts.embeddings.source) and not facts.embeddings.value):
         return None
-    limits = embedder.limits(candidate.place.url, candidate.model_id)
+    limits = embedder.limits(
+        candidate.place.url,
+        candidate.model_id,
+        provider_type=candidate.provider.type,
+    )
     if limits is None or limits.item_tokens:
         return limits
     return EmbeddingLimits(

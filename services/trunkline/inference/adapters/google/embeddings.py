@@ -99,9 +99,9 @@ _decoder: Final[msgspec.json.Decoder[_Answer | _LooseAnswer]] = msgspec.json.Dec
 class GoogleEmbedder:
     """`batchEmbedContents`; see `Embedder`. It holds nothing: one serves all attempts."""
 
-    def limits(self, base_url: str, model: str) -> EmbeddingLimits | None:
+    def limits(self, base_url: str, model: str, *, provider_type: str) -> EmbeddingLimits | None:
         """Return what the service takes at once; see `Embedder.limits`."""
-        del base_url
+        del base_url, provider_type
         return EmbeddingLimits(items=MAX_ITEMS, item_tokens=_family_of(model).item_tokens)
 
     def build(self, target: Target, batch: Batch) -> BuiltEmbedding:

@@ -51,9 +51,9 @@ _decoder: Final[msgspec.json.Decoder[_Answer | _LooseAnswer]] = msgspec.json.Dec
 class OllamaEmbedder:
     """`/api/embed`; see `Embedder`. It holds nothing: one serves all attempts."""
 
-    def limits(self, base_url: str, model: str) -> EmbeddingLimits | None:
+    def limits(self, base_url: str, model: str, *, provider_type: str) -> EmbeddingLimits | None:
         """Return what a server takes at once; see `Embedder.limits`."""
-        del base_url, model
+        del base_url, model, provider_type
         return _LIMITS
 
     def build(self, target: Target, batch: Batch) -> BuiltEmbedding:

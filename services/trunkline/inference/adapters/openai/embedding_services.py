@@ -37,12 +37,13 @@ class Service:
 # In one request every service seems to take a hundred texts.
 _FEW: Final = EmbeddingLimits(items=100)
 
+_OPENAI: Final = Service(
+    "api.openai.com",
+    EmbeddingLimits(items=2048, item_tokens=8192, request_tokens=300_000),
+    base64=True,
+)
 _SERVICES: Final = (
-    Service(
-        "api.openai.com",
-        EmbeddingLimits(items=2048, item_tokens=8192, request_tokens=300_000),
-        base64=True,
-    ),
+    _OPENAI,
     Service("openrouter.ai", _FEW, base64=True),
     Service(
         "api.mistral.ai",
@@ -62,10 +63,15 @@ _UNKNOWN: Final = Service("", _FEW)
 
 
 @lru_cache(maxsize=256)
-def service_at(base_url: str) -> Service:
-    """Return the service at an address."""
+def service_at(base_url: str, *, provider_type: str) -> Service:
+    """Return the service at an address.
+
+    Args:
+        base_url: the address.
+        provider_type: in the catalog; the vendor's own may stand behind any host.
+    """
     host = urlsplit(base_url).hostname or ""
     for service in _SERVICES:
         if host == service.host or host.endswith(f".{service.host}"):
             return service
-    return _UNKNOWN
+    return _OPENAI if provider_type == "openai" else _UNKNOWN

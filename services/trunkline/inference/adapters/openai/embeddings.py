@@ -34,7 +34,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Item(msgspec.Struct):
-    embedding: str | list[float]
+    # Base64 is decoded with the document, which takes half of what doing it afterwards does.
+    embedding: bytes | list[float]
     index: int | None = None
 
 
@@ -59,20 +60,20 @@ _decoder: Final[msgspec.json.Decoder[_Answer | _LooseAnswer]] = msgspec.json.Dec
 class OpenAIEmbedder:
     """`/embeddings`; see `Embedder`. It holds nothing: one serves all attempts."""
 
-    def limits(self, base_url: str, model: str) -> EmbeddingLimits | None:
+    def limits(self, base_url: str, model: str, *, provider_type: str) -> EmbeddingLimits | None:
         """Return what a service takes at once; see `Embedder.limits`."""
         del model
-        return service_at(base_url).limits
+        return service_at(base_url, provider_type=provider_type).limits
 
     def build(self, target: Target, batch: Batch) -> BuiltEmbedding:
         """Build the request; see `Embedder.build`.
 
         The format cannot ask for texts to be cut: they were, by their length.
         """
-        service = service_at(target.base_url)
+        service = service_at(target.base_url, provider_type=target.type)
         losses = Losses()
         body: Json = {"model": target.model, "input": batch.texts}
-        if service.base64 or target.type == "openai":
+        if service.base64:
             body["encoding_format"] = "base64"
         if batch.dimensions:
             body[service.dimensions] = batch.dimensions
