@@ -255,6 +255,29 @@ async def test_a_failure_that_may_pass_frees_its_key(deployment: Deployment, key
     assert failures[0].metadata == failures[1].metadata
 
 
+async def test_users_of_a_principal_have_keys_of_their_own(
+    deployment: Deployment, key: str
+) -> None:
+    """And rows of their own; who may not name users is refused."""
+    token = await deployment.issue(impersonate=True)
+    answers = []
+    for user in ("ann", "ben"):
+        asked = request("vectors-16", idempotency_key=key, on_behalf_of=user)
+        answers.append(await deployment.inference.Embed(asked, metadata=token.metadata))
+    assert answers[0].summary.run_id != answers[1].summary.run_id
+    stub = usage_pb2_grpc.UsageServiceStub(deployment.channel)
+    listing = usage_pb2.ListAttemptsRequest(on_behalf_of="ann")
+
+    async def is_hers() -> bool:
+        listed: Any = await stub.ListAttempts(listing, metadata=token.metadata)
+        return [entry.run_id for entry in listed.entries] == [answers[0].summary.run_id]
+
+    await eventually(is_hers)
+    plain = await deployment.issue()
+    failure = await refused(deployment.inference.Embed(asked, metadata=plain.metadata))
+    assert failure.reason == "OUT_OF_SCOPE"
+
+
 async def test_revoked_principals_embed_no_more(deployment: Deployment) -> None:
     """What goes on for them ends."""
     token = await deployment.issue()

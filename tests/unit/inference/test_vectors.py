@@ -20,6 +20,8 @@ from trunkline.inference.adapters.vectors import is_finite
 from trunkline.inference.v1 import failure_pb2, result_pb2
 
 TARGET = Target("acme", "model", "http://127.0.0.1:1/v1")
+# Who is asked for base64.
+VENDOR = Target("openai", "model", "http://127.0.0.1:1/v1", first_party=True)
 EMBEDDERS: dict[str, Embedder] = {
     "openai": OpenAIEmbedder(),
     "openai-base64": OpenAIEmbedder(),
@@ -52,7 +54,8 @@ def write(form: str, vectors: Sequence[Any]) -> bytes:
 def read(form: str, body: bytes, count: int = 2, **fields: Any) -> list[bytes]:
     """Return the vectors of an answer to so many texts, of which the first is the caller's 10th."""
     batch = Batch(10, ["text"] * count, **fields)
-    return EMBEDDERS[form].read(TARGET, batch, body).vectors
+    target = VENDOR if form == "openai-base64" else TARGET
+    return EMBEDDERS[form].read(target, batch, body).vectors
 
 
 every = pytest.mark.parametrize("form", EMBEDDERS)
@@ -136,8 +139,16 @@ def test_base64_that_is_none_makes_no_vector(coded: str) -> None:
     """Neither does half a number."""
     data = [{"index": 0, "embedding": "AACAPw=="}, {"index": 1, "embedding": coded}]
     with pytest.raises(BadVector) as caught:
-        read("openai", json.dumps({"data": data}).encode())
+        read("openai-base64", json.dumps({"data": data}).encode())
     assert caught.value.index == 11
+
+
+def test_base64_that_nobody_asked_for_makes_no_vector() -> None:
+    """Its numbers may be of another type, and would be taken for others."""
+    with pytest.raises(BadVector) as caught:
+        read("openai", write("openai-base64", [[0.5], [0.5]]))
+    assert caught.value.index == 10
+    assert read("openai-base64", write("openai", [[0.5], [0.5]])) == [pack(0.5), pack(0.5)]
 
 
 @pytest.mark.parametrize("form", ["openai", "ollama"])

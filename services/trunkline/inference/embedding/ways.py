@@ -49,11 +49,14 @@ class Ways:
         self.limits = limits
         self.dimensions = dimensions
         self._open = list(candidates)
+        self._is_alone = len(candidates) == 1
         self._skipped = skipped
 
     def plan(self) -> Plan:
         """Return the plan of one batch: what another batch ruled out is not asked again."""
-        return Plan(self._open, self._skipped, chain_allows=False)
+        plan = Plan(self._open, self._skipped, chain_allows=False)
+        plan.is_alone = self._is_alone
+        return plan
 
     def rule_out(self, plan: Plan) -> None:
         """Take over what a failure of one batch ruled out, for those that come."""

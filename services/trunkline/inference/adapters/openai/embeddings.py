@@ -99,7 +99,11 @@ class OpenAIEmbedder:
             if words is not None:
                 raise in_stream(target, words, body)
             raise broken(target, "is no list of embeddings", body)
-        vectors = collect(target, batch, _in_order(target, batch, answer.data))
+        given = _in_order(target, batch, answer.data)
+        if not service_at(target.base_url, first_party=target.first_party).base64:
+            # What comes so without being asked for may be of another type of numbers.
+            given = [None if isinstance(each, bytes | str) else each for each in given]
+        vectors = collect(target, batch, given)
         usage = answer.usage
         return Embedded(vectors, read_usage(usage) if isinstance(usage, dict) else None)
 
