@@ -4,58 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
-
-import msgspec
 
 from trunkline.inference.adapters.adapter import ProviderFailed
 from trunkline.inference.adapters.embedder import BadVector, Batch, Embedded, Embedder
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.vectors import FLOAT_BYTES, bad_vector
-from trunkline.inference.attempt import record_attempt, show_failure
+from trunkline.inference.attempt import show_failure
+from trunkline.inference.embedding.account import Account, Enter, OpenAttempt
 from trunkline.inference.embedding.asking import EmbeddingWaits, Way, ask
 from trunkline.inference.embedding.run import EmbeddingRun, Piece
 from trunkline.inference.embedding.split import estimate_usage, fit, split
 from trunkline.inference.embedding.ways import Ways
-from trunkline.inference.endings import no_place, nothing_left, to_limit, usage_of_failed
+from trunkline.inference.endings import no_place, nothing_left, to_limit
 from trunkline.inference.failure_table import find_next
 from trunkline.inference.means import Means
 from trunkline.inference.plan import Plan
 from trunkline.inference.selection import Choice, Selection
 from trunkline.inference.targets import make_target
-from trunkline.inference.trail import make_trail, sum_usage
+from trunkline.inference.trail import make_trail
 from trunkline.inference.transport import NoPlace
-from trunkline.inference.v1 import embedding_pb2, failure_pb2, result_pb2
+from trunkline.inference.v1 import failure_pb2, result_pb2
 from trunkline.kernel.clock import to_seconds
 from trunkline.kernel.errors import DataLoss, FailedPrecondition, TrunklineError, Unavailable
 from trunkline.planning.candidates import Candidate
 
-# Enters an attempt of a run into the ledger.
-Enter = Callable[[EmbeddingRun, result_pb2.Attempt], None]
-
-_MAX_LOSSES: Final = 200
 _COMPLETED: Final = result_pb2.ATTEMPT_OUTCOME_COMPLETED
 _FAILED: Final = result_pb2.ATTEMPT_OUTCOME_FAILED
 _CANCELLED: Final = result_pb2.ATTEMPT_OUTCOME_CANCELLED
-
-
-class _Attempt(msgspec.Struct):
-    """One request, under way.
-
-    Attributes:
-        number: counted from 1 within the run.
-        candidate: who is asked.
-        trial_id: the trial of a cooling route that it is; empty: none.
-        began: monotonic seconds.
-        began_ns: the same by the wall.
-    """
-
-    number: int
-    candidate: Candidate
-    trial_id: str
-    began: float
-    began_ns: int
 
 
 class _Died(Exception):
@@ -70,7 +47,7 @@ class _Died(Exception):
 
     def __init__(
         self,
-        attempt: _Attempt,
+        attempt: OpenAttempt,
         failure: failure_pb2.AttemptFailure,
         *,
         bad: BadVector | None = None,
@@ -106,12 +83,8 @@ class EmbeddingPursuit:
         self._ways = ways
         self._means = means
         self._embedders = embedders
-        self._enter = enter
+        self._account = Account(run, means, enter)
         self._began = means.clock.monotonic()
-        self._count = 0
-        self._attempts: list[result_pb2.Attempt] = []
-        self._losses: dict[tuple[str, str], result_pb2.Loss] = {}
-        self._model = ""
 
     async def carry(self) -> None:
         """Ask for all vectors, and end the run with them.
@@ -122,7 +95,7 @@ class EmbeddingPursuit:
         run, request = self._run, self._run.terms.request
         cuts = Losses()
         texts = fit(request, self._ways.limits, cuts)
-        self._lose(cuts.collected())
+        self._account.lose(cuts.collected())
         batches = split(request, texts, self._ways.limits, self._ways.dimensions)
         under_way: deque[tuple[int, asyncio.Task[list[bytes]]]] = deque()
         loop = asyncio.get_running_loop()
@@ -145,11 +118,11 @@ class EmbeddingPursuit:
                 task.cancel()
             # Cancelled in their waits, they end at once.
             await asyncio.gather(*tasks, return_exceptions=True)
-        run.finish(self._sum_up())
+        run.finish(self._account.sum_up())
 
     def trail(self) -> result_pb2.AttemptTrail:
         """Return the attempts so far, as an error tells them."""
-        return make_trail(self._in_order(), self._ways.plan().skipped)
+        return make_trail(self._account.in_order(), self._ways.plan().skipped)
 
     async def _embed(self, batch: Batch) -> list[bytes]:
         """Ask until there are the vectors of a batch.
@@ -187,12 +160,8 @@ class EmbeddingPursuit:
         Raises:
             _Died: it came to no vectors.
         """
-        candidate, clock = choice.candidate, self._means.clock
         built = way.embedder.build(way.target, batch)
-        self._count += 1
-        attempt = _Attempt(
-            self._count, candidate, choice.trial_id, clock.monotonic(), clock.time_ns()
-        )
+        attempt = self._account.open(choice)
         try:
             embedded = await ask(built.request, way, batch, self._means.transport)
             self._check_length(way, batch, embedded)
@@ -203,12 +172,12 @@ class EmbeddingPursuit:
         except NoPlace as fault:
             raise _Died(attempt, no_place(fault), is_ours=True) from None
         except BaseException:
-            self._note(attempt, _CANCELLED)
+            self._account.note(attempt, _CANCELLED)
             raise
-        self._note(attempt, _COMPLETED, usage=embedded.usage or _estimate(batch))
-        self._report(attempt, None)
-        self._lose(built.losses, attempt.number)
-        self._model = candidate.name
+        self._account.note(attempt, _COMPLETED, usage=embedded.usage or _estimate(batch))
+        self._account.report(attempt, None)
+        self._account.lose(built.losses, attempt.number)
+        self._account.model = choice.candidate.name
         return embedded.vectors
 
     async def _way(self, candidate: Candidate) -> Way:
@@ -259,8 +228,8 @@ class EmbeddingPursuit:
                 longest_s=settings.retry_wait_s,
                 within_s=self._run.terms.total_s - spent_s,
             )
-            self._report(attempt, died.failure, will_retry=pause_s is not None)
-        self._note(attempt, _FAILED, failure=died.failure)
+            self._account.report(attempt, died.failure, will_retry=pause_s is not None)
+        self._account.note(attempt, _FAILED, failure=died.failure)
         if pause_s is not None:
             await asyncio.sleep(pause_s)
             return Choice(candidate)
@@ -272,7 +241,7 @@ class EmbeddingPursuit:
         self, plan: Plan, died: _Died | None, obstacle: TrunklineError | None
     ) -> TrunklineError:
         """Return the error of a batch that nobody is left to ask for."""
-        trail = make_trail(self._in_order(), plan.skipped)
+        trail = make_trail(self._account.in_order(), plan.skipped)
         if died is None:
             return obstacle or nothing_left(None, is_alone=plan.is_alone, trail=trail)
         if died.is_ours:
@@ -287,79 +256,6 @@ class EmbeddingPursuit:
                 details=(trail,),
             )
         return nothing_left((shown, candidate), is_alone=plan.is_alone, trail=trail)
-
-    def _note(
-        self,
-        attempt: _Attempt,
-        outcome: result_pb2.AttemptOutcome.ValueType,
-        *,
-        usage: result_pb2.Usage | None = None,
-        failure: failure_pb2.AttemptFailure | None = None,
-    ) -> None:
-        """Enter an attempt that ended now into the ledger, and among those that are told."""
-        record = record_attempt(
-            attempt.number,
-            attempt.candidate,
-            outcome,
-            began_ns=attempt.began_ns,
-            took_s=self._means.clock.monotonic() - attempt.began,
-        )
-        caller = self._run.terms.caller
-        if failure is not None:
-            record.failure.CopyFrom(show_failure(failure, caller))
-            usage = usage_of_failed(failure)
-        if usage is None:
-            usage = result_pb2.Usage(source=result_pb2.USAGE_SOURCE_UNKNOWN)
-        record.usage.CopyFrom(usage)
-        self._enter(self._run, record)
-        told = result_pb2.Attempt()
-        told.CopyFrom(record)
-        if not caller.is_admin:
-            told.credential_id = ""
-        self._attempts.append(told)
-
-    def _report(
-        self,
-        attempt: _Attempt,
-        failure: failure_pb2.AttemptFailure | None,
-        *,
-        will_retry: bool = False,
-    ) -> None:
-        """Let health know how an attempt ended."""
-        candidate = attempt.candidate
-        self._means.outcomes.add(
-            model=candidate.name,
-            credential_id=candidate.credential.id,
-            has_own_address=candidate.has_own_address,
-            began=attempt.began,
-            first_token=None,
-            failure=failure,
-            trial_id=attempt.trial_id,
-            will_retry=will_retry,
-        )
-
-    def _lose(self, losses: tuple[result_pb2.Loss, ...], attempt: int = 0) -> None:
-        """Note what could not be carried, once for all batches that say the same."""
-        for loss in losses:
-            if len(self._losses) < _MAX_LOSSES and (loss.path, loss.reason) not in self._losses:
-                loss.attempt = attempt
-                self._losses[loss.path, loss.reason] = loss
-
-    def _in_order(self) -> list[result_pb2.Attempt]:
-        """Return the attempts that ended, by number."""
-        return sorted(self._attempts, key=lambda each: each.number)
-
-    def _sum_up(self) -> embedding_pb2.EmbeddingSummary:
-        """Return what the embedding took."""
-        attempts = self._in_order()
-        return embedding_pb2.EmbeddingSummary(
-            model=self._model,
-            dimensions=self._run.dimensions,
-            usage=sum_usage(attempts),
-            attempts=attempts,
-            losses=self._losses.values(),
-            run_id=self._run.id,
-        )
 
 
 async def _wait_first(tasks: list[asyncio.Task[list[bytes]]]) -> None:
