@@ -57,6 +57,7 @@ EMBEDDERS: Mapping[str, Embedder] = {
     "google": GoogleEmbedder(),
     "ollama": OllamaEmbedder(),
     "openai": OpenAIEmbedder(),
+    "openai-responses": OpenAIEmbedder(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Keys that the machine has from AWS, for a deployment that asks for them; see docs/decisions/0011.
+"""Keys that the machine has from AWS, for a deployment that asks for them; see docs/decisions/0012.
 
 A provider without a key of its own is signed for with what botocore finds: the shared files of
 AWS, or the role of the container or of the machine. Keys in environment variables are left alone:

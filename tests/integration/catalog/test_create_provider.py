@@ -236,7 +236,7 @@ async def test_a_taken_name_is_refused(catalog: CatalogHarness) -> None:
     assert [model.name for model in await catalog.list_models()] == ["mine/a"]
 
 
-@pytest.mark.parametrize("kind", ["bedrock", "azure", "nonsense"])
+@pytest.mark.parametrize("kind", ["gopher", "azure", "nonsense"])
 async def test_a_type_that_is_not_there_is_refused(catalog: CatalogHarness, kind: str) -> None:
     """TYPE_NOT_FOUND, also for types whose format is not served."""
     failure = await refused(catalog.create("mine", kind, models=["a"]))
@@ -279,7 +279,7 @@ async def test_a_type_without_address_needs_one(catalog: CatalogHarness, kind: s
     assert failure.fields == ["provider.endpoint.base_url"]
 
 
-@pytest.mark.parametrize("wire_format", ["bedrock", "gemini", "OPENAI"])
+@pytest.mark.parametrize("wire_format", ["gopher", "gemini", "OPENAI"])
 async def test_a_format_that_is_not_served_is_refused(
     catalog: CatalogHarness, wire_format: str
 ) -> None:

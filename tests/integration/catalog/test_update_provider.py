@@ -149,9 +149,7 @@ async def test_headers_and_format_are_checked(catalog: CatalogHarness) -> None:
         catalog.update(endpoint=provider_pb2.ProviderEndpoint(headers={"Authorization": "x"}))
     )
     assert failure.fields == ['provider.endpoint.headers["Authorization"]']
-    failure = await refused(
-        catalog.update(endpoint=provider_pb2.ProviderEndpoint(format="bedrock"))
-    )
+    failure = await refused(catalog.update(endpoint=provider_pb2.ProviderEndpoint(format="gopher")))
     assert failure.fields == ["provider.endpoint.format"]
 
 

@@ -21,7 +21,7 @@ from trunkline.inference.v1 import failure_pb2, result_pb2
 
 TARGET = Target("acme", "model", "http://127.0.0.1:1/v1")
 # Who is asked for base64.
-VENDOR = Target("openai", "model", "http://127.0.0.1:1/v1", first_party=True)
+VENDOR = Target("openai", "model", "http://127.0.0.1:1/v1", type="openai")
 EMBEDDERS: dict[str, Embedder] = {
     "openai": OpenAIEmbedder(),
     "openai-base64": OpenAIEmbedder(),

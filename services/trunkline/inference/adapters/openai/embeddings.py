@@ -100,7 +100,7 @@ class OpenAIEmbedder:
                 raise in_stream(target, words, body)
             raise broken(target, "is no list of embeddings", body)
         given = _in_order(target, batch, answer.data)
-        if not service_at(target.base_url, first_party=target.first_party).base64:
+        if not service_at(target.base_url, provider_type=target.type).base64:
             # What comes so without being asked for may be of another type of numbers.
             given = [None if isinstance(each, bytes | str) else each for each in given]
         vectors = collect(target, batch, given)
