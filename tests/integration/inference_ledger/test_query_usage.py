@@ -256,6 +256,14 @@ async def test_ten_thousand_slots_are_answered(house: LedgerHarness) -> None:
     assert found.start_time.ToNanoseconds() == NOW_NS + 599_940 * 10**9
 
 
+async def test_a_slot_may_be_wider_than_all_times(house: LedgerHarness) -> None:
+    """All is in the first, also in one that no database counts the nanoseconds of."""
+    await house.put([entry("run_1", attempt(1, COMPLETED, start_s=60))])
+    (found,) = await house.sums(filter=ALL, interval=Duration(seconds=315_576_000_000))
+    assert found.start_time.ToNanoseconds() == NOW_NS
+    assert found.attempts == 1
+
+
 async def test_more_sums_than_an_answer_holds_are_refused(
     house: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
