@@ -489,6 +489,7 @@ class DiscoveredModel(_message.Message):
     REASONING_MODES_FIELD_NUMBER: _builtins.int
     DEFAULT_REASONING_MODE_FIELD_NUMBER: _builtins.int
     DEPRECATION_TIME_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The model, exactly as the provider calls it."""
     display_name: _builtins.str
@@ -521,6 +522,12 @@ class DiscoveredModel(_message.Message):
     def deprecation_time(self) -> _timestamp_pb2.Timestamp:
         """When it will go. Absent: not said."""
 
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiscoveredPrice]:
+        """What it costs, one for each size of prompts. Empty: not said, or not in terms
+        of these.
+        """
+
     def __init__(
         self,
         *,
@@ -537,10 +544,11 @@ class DiscoveredModel(_message.Message):
         reasoning_modes: _abc.Iterable[_builtins.str] | None = ...,
         default_reasoning_mode: _builtins.str = ...,
         deprecation_time: _timestamp_pb2.Timestamp | None = ...,
+        prices: _abc.Iterable[Global___DiscoveredPrice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_context_window", b"_context_window", "_embeddings", b"_embeddings", "_max_output_tokens", b"_max_output_tokens", "_structured_output", b"_structured_output", "_thinking", b"_thinking", "_tools", b"_tools", "_vision", b"_vision", "context_window", b"context_window", "deprecation_time", b"deprecation_time", "embeddings", b"embeddings", "max_output_tokens", b"max_output_tokens", "structured_output", b"structured_output", "thinking", b"thinking", "tools", b"tools", "vision", b"vision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_window", b"_context_window", "_embeddings", b"_embeddings", "_max_output_tokens", b"_max_output_tokens", "_structured_output", b"_structured_output", "_thinking", b"_thinking", "_tools", b"_tools", "_vision", b"_vision", "context_window", b"context_window", "default_reasoning_mode", b"default_reasoning_mode", "deprecation_time", b"deprecation_time", "description", b"description", "display_name", b"display_name", "embeddings", b"embeddings", "id", b"id", "max_output_tokens", b"max_output_tokens", "reasoning_modes", b"reasoning_modes", "structured_output", b"structured_output", "thinking", b"thinking", "tools", b"tools", "vision", b"vision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_window", b"_context_window", "_embeddings", b"_embeddings", "_max_output_tokens", b"_max_output_tokens", "_structured_output", b"_structured_output", "_thinking", b"_thinking", "_tools", b"_tools", "_vision", b"_vision", "context_window", b"context_window", "default_reasoning_mode", b"default_reasoning_mode", "deprecation_time", b"deprecation_time", "description", b"description", "display_name", b"display_name", "embeddings", b"embeddings", "id", b"id", "max_output_tokens", b"max_output_tokens", "prices", b"prices", "reasoning_modes", b"reasoning_modes", "structured_output", b"structured_output", "thinking", b"thinking", "tools", b"tools", "vision", b"vision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_window: _TypeAlias = _typing.Literal["context_window"]  # noqa: Y015
     _WhichOneofArgType__context_window: _TypeAlias = _typing.Literal["_context_window", b"_context_window"]  # noqa: Y015
@@ -572,3 +580,60 @@ class DiscoveredModel(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vision) -> _WhichOneofReturnType__vision | None: ...
 
 Global___DiscoveredModel: _TypeAlias = DiscoveredModel  # noqa: Y015
+
+@_typing.final
+class DiscoveredPrice(_message.Message):
+    """DiscoveredPrice is what a provider's list says that tokens cost, in nano-dollars
+    per million tokens: USD 0.15 per million is 150,000,000.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    CACHE_READ_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_FIELD_NUMBER: _builtins.int
+    ABOVE_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    input: _builtins.int
+    """Prompt tokens that no cache held. Absent: not said."""
+    output: _builtins.int
+    """Tokens of the answer. Absent: not said."""
+    cache_read: _builtins.int
+    """Prompt tokens read from a cache. Absent: as `input`."""
+    cache_write: _builtins.int
+    """Prompt tokens written to a cache. Absent: as `input`."""
+    above_prompt_tokens: _builtins.int
+    """Holds for prompts of more than this many tokens, and then for all tokens of
+    the request. 0: for all.
+    """
+    def __init__(
+        self,
+        *,
+        input: _builtins.int | None = ...,
+        output: _builtins.int | None = ...,
+        cache_read: _builtins.int | None = ...,
+        cache_write: _builtins.int | None = ...,
+        above_prompt_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read", "_cache_write", b"_cache_write", "_input", b"_input", "_output", b"_output", "cache_read", b"cache_read", "cache_write", b"cache_write", "input", b"input", "output", b"output"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read", "_cache_write", b"_cache_write", "_input", b"_input", "_output", b"_output", "above_prompt_tokens", b"above_prompt_tokens", "cache_read", b"cache_read", "cache_write", b"cache_write", "input", b"input", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_read: _TypeAlias = _typing.Literal["cache_read"]  # noqa: Y015
+    _WhichOneofArgType__cache_read: _TypeAlias = _typing.Literal["_cache_read", b"_cache_read"]  # noqa: Y015
+    _WhichOneofReturnType__cache_write: _TypeAlias = _typing.Literal["cache_write"]  # noqa: Y015
+    _WhichOneofArgType__cache_write: _TypeAlias = _typing.Literal["_cache_write", b"_cache_write"]  # noqa: Y015
+    _WhichOneofReturnType__input: _TypeAlias = _typing.Literal["input"]  # noqa: Y015
+    _WhichOneofArgType__input: _TypeAlias = _typing.Literal["_input", b"_input"]  # noqa: Y015
+    _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
+    _WhichOneofArgType__output: _TypeAlias = _typing.Literal["_output", b"_output"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_read) -> _WhichOneofReturnType__cache_read | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write) -> _WhichOneofReturnType__cache_write | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input) -> _WhichOneofReturnType__input | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output) -> _WhichOneofReturnType__output | None: ...
+
+Global___DiscoveredPrice: _TypeAlias = DiscoveredPrice  # noqa: Y015
