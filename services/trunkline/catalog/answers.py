@@ -109,7 +109,7 @@ def describe_model(stored: StoredModel) -> model_pb2.Model:
         display_name=stored.manual.display_name or stored.reported.display_name or stored.id,
         description=stored.manual.description or stored.reported.description,
         facts=layer_facts(stored.manual.facts, stored.reported.facts, stored.known.facts),
-        prices=layer_prices(stored.manual.prices, stored.known.prices),
+        prices=layer_prices(stored.manual.prices, stored.reported.prices, stored.known.prices),
         enabled=stored.enabled,
         deployment_default=stored.deployment_default,
         listed=stored.listed,

@@ -18,6 +18,9 @@ ASSUMED_CONTEXT_WINDOW: Final = 128_000
 MAX_PRICES: Final = 32
 """How many prices a model has at most, as the contract says."""
 
+MAX_RATE: Final = 10**13
+"""What a million tokens cost at most, in nano-dollars: ten thousand dollars."""
+
 FACT_NAMES: Final = tuple(field.name for field in model_pb2.ModelFacts.DESCRIPTOR.fields)
 
 # D13: a window of 128,000 without the provider's word; D29: tools, unless it says no.
@@ -49,6 +52,17 @@ def layer_prices(*layers: Iterable[model_pb2.Price]) -> list[model_pb2.Price]:
     """Return the prices of all layers, those first that stand before the others."""
     prices = (price for layer in layers for price in layer)
     return sorted(prices, key=order_of)[:MAX_PRICES]
+
+
+def version_of(price: model_pb2.Price, before: Iterable[model_pb2.Price]) -> str:
+    """Return the version of the price among others that says the same; empty: none does."""
+    for old in before:
+        bare = model_pb2.Price()
+        bare.CopyFrom(old)
+        bare.version = price.version
+        if bare == price:
+            return old.version
+    return ""
 
 
 def set_by_hand(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trunkline.catalog.answers import describe_model
-from trunkline.catalog.facts import list_changed_facts
+from trunkline.catalog.facts import MAX_PRICES, MAX_RATE, list_changed_facts, version_of
 from trunkline.catalog.knowledge import NOTHING_LEARNED, Learned
 from trunkline.catalog.records import StoredModel
 from trunkline.catalog.v1 import model_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
+from trunkline.kernel.clock import to_datetime
 
 # Of one provider, listed or not: what grows by a stranger's list has a bound.
 MAX_MODELS: Final = 20_000
@@ -27,6 +28,7 @@ _MAX_WORD: Final = 256
 _MAX_WORDS: Final = 64
 
 _INTEGERS: Final = ("context_window", "max_output_tokens")
+_RATES: Final = ("input", "output", "cache_read", "cache_write")
 _BOOLS: Final = ("vision", "tools", "thinking", "structured_output", "embeddings")
 
 
@@ -83,6 +85,8 @@ def merge_list(
             base = before
         # What a list that lacks the model said of it before is still the best that is known.
         reported = base.reported if model is None else read_reported(model)
+        if model is not None:
+            reported.prices.extend(_read_prices(model, base.reported.prices, now_ns))
         after = learned.teach(replace(base, reported=reported, listed=model is not None))
         if before is None:
             merged.append(MergedModel(None, after))
@@ -123,6 +127,34 @@ def read_reported(model: inference_pb2.DiscoveredModel) -> model_pb2.Model:
             model_pb2.TimeFact(value=model.deprecation_time, source=source)
         )
     return reported
+
+
+def _read_prices(
+    model: inference_pb2.DiscoveredModel, before: Sequence[model_pb2.Price], now_ns: int
+) -> list[model_pb2.Price]:
+    """Return what a list says that a model costs; empty: nothing that can be believed.
+
+    Args:
+        model: of the list.
+        before: what the list said before; what it says again keeps its version.
+        now_ns: when the list was read, nanoseconds since 1970.
+    """
+    prices = []
+    for said in model.prices[:MAX_PRICES]:
+        rates = {name: getattr(said, name) for name in _RATES if said.HasField(name)}
+        if not all(0 <= rate <= MAX_RATE for rate in rates.values()):
+            return []
+        price = model_pb2.Price(
+            above_prompt_tokens=said.above_prompt_tokens,
+            source=model_pb2.FACT_SOURCE_PROVIDER,
+            **rates,
+        )
+        # What costs were computed with can be found again by it.
+        price.version = (
+            version_of(price, before) or f"list {to_datetime(now_ns):%Y-%m-%dT%H:%M:%SZ}"
+        )
+        prices.append(price)
+    return prices
 
 
 def describe_change(merged: MergedModel) -> model_pb2.ModelChange | None:

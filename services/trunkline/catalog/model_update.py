@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from trunkline.catalog.facts import FACT_NAMES, is_by_hand, set_by_hand
+from trunkline.catalog.facts import FACT_NAMES, MAX_RATE, is_by_hand, set_by_hand, version_of
 from trunkline.catalog.field_mask import read_mask
 from trunkline.catalog.provider_types import served_formats
 from trunkline.catalog.records import StoredModel
@@ -31,8 +31,6 @@ PATHS: Final = (
 )
 
 _RATES: Final = ("input", "output", "cache_read", "cache_write", "cache_write_long")
-MAX_RATE: Final = 10**13
-"""What a million tokens cost at most, in nano-dollars: ten thousand dollars."""
 
 # Without at least one, there is nothing that the model could do.
 _POSITIVE_FACTS: Final = ("context_window", "max_output_tokens", "embedding_dimensions")
@@ -234,7 +232,7 @@ def _read_prices(
     if violations:
         raise InvalidArgument.of(*violations)
     for ours in prices:
-        ours.version = next((old.version for old in before if _is_same(old, ours)), "")
+        ours.version = version_of(ours, before)
     return prices
 
 
@@ -262,11 +260,3 @@ def _check_price(price: model_pb2.Price, path: str) -> list[Violation]:
 def _ends_first(price: model_pb2.Price) -> bool:
     """Tell whether a price never holds."""
     return price.end_time.ToNanoseconds() <= price.start_time.ToNanoseconds()
-
-
-def _is_same(old: model_pb2.Price, new: model_pb2.Price) -> bool:
-    """Tell whether two prices differ in their version at most."""
-    bare = model_pb2.Price()
-    bare.CopyFrom(old)
-    bare.version = ""
-    return bare == new

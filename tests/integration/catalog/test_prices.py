@@ -8,13 +8,14 @@ import pytest
 
 from support.catalog_harness import CatalogHarness
 from support.service_calls import DEVELOPER, eventually, refused
+from trunkline.catalog.facts import MAX_RATE
 from trunkline.catalog.known_prices import prices_version
-from trunkline.catalog.model_update import MAX_RATE
 from trunkline.catalog.v1 import model_pb2
 from trunkline.inference.v1 import provider_pb2 as inference_pb2
 from trunkline.kernel.clock import timestamp
 
 MANUAL: Final = model_pb2.FACT_SOURCE_MANUAL
+PROVIDER: Final = model_pb2.FACT_SOURCE_PROVIDER
 KNOWN: Final = model_pb2.FACT_SOURCE_KNOWN
 SECOND_NS: Final = 10**9
 
@@ -57,6 +58,23 @@ async def test_a_list_brings_what_is_known_of_its_models(catalog: CatalogHarness
     assert (facts.prefill.value, facts.prefill.source) == (True, KNOWN)
     assert [each.above_prompt_tokens for each in change.after.prices] == [200_000, 0]
     assert not await catalog.refresh("anthropic")
+
+
+async def test_what_a_list_says_goes_before_what_is_known(catalog: CatalogHarness) -> None:
+    """And what is set by hand goes before both; a list that is silent leaves what is known."""
+    await catalog.create(models=["gpt-5.2"])
+    listed = inference_pb2.DiscoveredModel(
+        id="gpt-5.2", prices=[inference_pb2.DiscoveredPrice(input=3, output=4)]
+    )
+    catalog.inference.answer(listed)
+    (change,) = await catalog.refresh("openai")
+    assert "prices" in change.fields
+    assert told(change.after) == [(PROVIDER, 3), (KNOWN, 1_750_000_000)]
+    assert not await catalog.refresh("openai")
+    del listed.prices[:]
+    catalog.inference.answer(listed)
+    (change,) = await catalog.refresh("openai")
+    assert told(change.after) == [(KNOWN, 1_750_000_000)]
 
 
 async def test_a_price_by_hand_stands_before_the_known_one(catalog: CatalogHarness) -> None:

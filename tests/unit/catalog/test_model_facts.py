@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.catalog.answers import describe_model
-from trunkline.catalog.facts import FACT_NAMES, layer_facts, set_by_hand
+from trunkline.catalog.facts import FACT_NAMES, MAX_RATE, layer_facts, set_by_hand
 from trunkline.catalog.listing import (
     MergedModel,
     describe_change,
@@ -138,6 +139,38 @@ def test_a_strangers_list_has_bounds() -> None:
     merged = _merge(known, late, most=7)
     assert len(merged) == 6
     assert all(entry.before is not None for entry in merged)
+
+
+def test_a_price_of_the_list_keeps_its_version_as_long_as_it_is_said() -> None:
+    """A list that is read anew changes nothing."""
+    cheap = inference_pb2.DiscoveredPrice(input=5, output=7, cache_read=1)
+    said = inference_pb2.DiscoveredModel(id="a", prices=[cheap])
+    (first,) = _merge({}, [said])
+    (price,) = first.after.reported.prices
+    assert price == model_pb2.Price(
+        input=5,
+        output=7,
+        cache_read=1,
+        source=model_pb2.FACT_SOURCE_PROVIDER,
+        version=price.version,
+    )
+    assert price.version.startswith("list 1970-01-01T00:00:0")
+    later = 10 * 10**9
+    assert not _merge({"a": first.after}, [said], now_ns=later)
+    said.prices[0].output = 8
+    (changed,) = _merge({"a": first.after}, [said], now_ns=later)
+    assert changed.after.reported.prices[0].version == "list 1970-01-01T00:00:10Z"
+    del said.prices[:]
+    (unsaid,) = _merge({"a": first.after}, [said], now_ns=later)
+    assert not unsaid.after.reported.prices
+
+
+@pytest.mark.parametrize("rate", [-1, MAX_RATE + 1])
+def test_a_price_that_cannot_be_is_no_price(rate: int) -> None:
+    """None of the model's is believed then."""
+    prices = [inference_pb2.DiscoveredPrice(input=1), inference_pb2.DiscoveredPrice(input=rate)]
+    (merged,) = _merge({}, [inference_pb2.DiscoveredModel(id="a", prices=prices)])
+    assert not merged.after.reported.prices
 
 
 def test_what_a_list_says_is_cut_to_the_contracts_bounds() -> None:

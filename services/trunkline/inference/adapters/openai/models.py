@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from trunkline.inference.adapters.moments import read_moment
+from trunkline.inference.adapters.openai.prices import read_prices
 from trunkline.inference.adapters.values import (
     Json,
     first_told,
@@ -153,6 +154,7 @@ def _model(name: str, entry: Json) -> provider_pb2.DiscoveredModel:
         deprecation_time=next(
             (m for path in _GONE if (m := read_moment(value_at(entry, path)))), None
         ),
+        prices=read_prices(entry),
     )
 
 
