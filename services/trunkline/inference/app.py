@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trunkline.inference.adapter_table import Adapters
+from trunkline.inference.adapters.azure import AzureEmbedder
 from trunkline.inference.adapters.embedder import Embedder
 from trunkline.inference.adapters.google import GoogleEmbedder
 from trunkline.inference.adapters.ollama import OllamaEmbedder
@@ -54,6 +55,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 # By wire format; one that is not here makes no embeddings.
 EMBEDDERS: Mapping[str, Embedder] = {
+    "azure": AzureEmbedder(),
     "google": GoogleEmbedder(),
     "ollama": OllamaEmbedder(),
     "openai": OpenAIEmbedder(),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from trunkline.inference.adapters.adapter import ProviderFailed, Target
+from trunkline.inference.adapters.azure import AzureEmbedder
 from trunkline.inference.adapters.embedder import BadVector, Batch, Embedder
 from trunkline.inference.adapters.google import GoogleEmbedder
 from trunkline.inference.adapters.ollama import OllamaEmbedder
@@ -25,6 +26,7 @@ VENDOR = Target("openai", "model", "http://127.0.0.1:1/v1", type="openai")
 EMBEDDERS: dict[str, Embedder] = {
     "openai": OpenAIEmbedder(),
     "openai-base64": OpenAIEmbedder(),
+    "azure": AzureEmbedder(),
     "google": GoogleEmbedder(),
     "ollama": OllamaEmbedder(),
 }
@@ -39,7 +41,7 @@ def pack(*numbers: float) -> bytes:
 def write(form: str, vectors: Sequence[Any]) -> bytes:
     """Return an answer in a format."""
     match form:
-        case "openai-base64":
+        case "openai-base64" | "azure":
             coded = [base64.b64encode(pack(*each)).decode() for each in vectors]
             return write("openai", coded)
         case "openai":

@@ -27,12 +27,13 @@ _NEWER: Final = "/v1"
 _DEPLOYMENTS: Final = "/deployments"
 
 
-def chat_place(target: Target) -> tuple[Target, str]:
-    """Return who is asked for an answer, at the address before `path`, and the path.
+def model_place(target: Target, operation: str) -> tuple[Target, str]:
+    """Return who is asked for what a model makes, at the address before `path`, and the path.
 
     Args:
         target: at an address as it was given: of the resource, of its newer face, of one
             deployment, or of all.
+        operation: what it is asked for, such as `/chat/completions`.
     """
     version = _version(target)
     base, _, deployment = target.base_url.rpartition(f"{_DEPLOYMENTS}/")
@@ -42,12 +43,12 @@ def chat_place(target: Target) -> tuple[Target, str]:
         base = _face(target.base_url.removesuffix(_DEPLOYMENTS))
         path = f"{_DEPLOYMENTS}/{quote(target.model, safe='')}"
     else:
-        return _at(target, _newer_face(target)), "/chat/completions"
-    return _at(target, base), f"{path}/chat/completions{_query(version)}"
+        return _at(target, _newer_face(target)), operation
+    return _at(target, base), f"{path}{operation}{_query(version)}"
 
 
 def list_place(target: Target) -> tuple[Target, str]:
-    """Return who is asked for the list of models, and the path; as `chat_place`."""
+    """Return who is asked for the list of models, and the path; as `model_place`."""
     version = _version(target)
     base, older, _ = target.base_url.partition(_DEPLOYMENTS)
     if older or (version and not _is_newer(target)):

@@ -6,7 +6,7 @@ Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference.
 from __future__ import annotations
 
 from trunkline.inference.adapters.adapter import BuiltChat, Target
-from trunkline.inference.adapters.azure.addresses import chat_place, list_place
+from trunkline.inference.adapters.azure.addresses import list_place, model_place
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.openai.request import encode_chat
 from trunkline.inference.adapters.openai.services import AZURE
@@ -19,13 +19,13 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
     """Build the request for one answer; see `Adapter.build_chat`."""
     losses = Losses()
     content, _ = encode_chat(target, request, AZURE, losses, stream=stream)
-    place, path = chat_place(target)
+    place, path = model_place(target, "/chat/completions")
     built = build_request(
         "POST",
         place,
         path,
         accept=STREAM if stream else JSON,
-        own=_own_headers(target),
+        own=own_headers(target),
         content=content,
     )
     return BuiltChat(request=built, losses=losses.collected())
@@ -34,10 +34,10 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
 def build_probe(target: Target) -> Request:
     """Build the request for the list of models, which is also where a key counts."""
     place, path = list_place(target)
-    return build_request("GET", place, path, accept=JSON, own=_own_headers(target))
+    return build_request("GET", place, path, accept=JSON, own=own_headers(target))
 
 
-def _own_headers(target: Target) -> dict[str, str]:
+def own_headers(target: Target) -> dict[str, str]:
     """Return what authenticates: the key of a resource, or a token of Entra, never both."""
     secret = target.secret
     if secret.bearer_token.token:

@@ -37,13 +37,13 @@ class Service:
 # In one request every service seems to take a hundred texts.
 _FEW: Final = EmbeddingLimits(items=100)
 
-_OPENAI: Final = Service(
+OPENAI: Final = Service(
     "api.openai.com",
     EmbeddingLimits(items=2048, item_tokens=8192, request_tokens=300_000),
     base64=True,
 )
 _SERVICES: Final = (
-    _OPENAI,
+    OPENAI,
     Service("openrouter.ai", _FEW, base64=True),
     Service(
         "api.mistral.ai",
@@ -74,4 +74,4 @@ def service_at(base_url: str, *, provider_type: str) -> Service:
     for service in _SERVICES:
         if host == service.host or host.endswith(f".{service.host}"):
             return service
-    return _OPENAI if provider_type == "openai" else _UNKNOWN
+    return OPENAI if provider_type == "openai" else _UNKNOWN

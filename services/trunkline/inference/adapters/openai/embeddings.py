@@ -19,7 +19,7 @@ from trunkline.inference.adapters.embedder import (
 )
 from trunkline.inference.adapters.failures import broken
 from trunkline.inference.adapters.losses import Losses
-from trunkline.inference.adapters.openai.embedding_services import service_at
+from trunkline.inference.adapters.openai.embedding_services import Service, service_at
 from trunkline.inference.adapters.openai.errors import in_stream
 from trunkline.inference.adapters.openai.request import own_headers
 from trunkline.inference.adapters.openai.usage import read_usage
@@ -72,13 +72,7 @@ class OpenAIEmbedder:
         """
         service = service_at(target.base_url, provider_type=target.type)
         losses = Losses()
-        body: Json = {"model": target.model, "input": batch.texts}
-        if service.base64:
-            body["encoding_format"] = "base64"
-        if batch.dimensions:
-            body[service.dimensions] = batch.dimensions
-        if batch.task:
-            losses.dropped("task", _NO_TASK)
+        content = encode_batch(target, batch, service, losses)
         return BuiltEmbedding(
             request=build_request(
                 "POST",
@@ -86,26 +80,58 @@ class OpenAIEmbedder:
                 service.path,
                 accept=JSON,
                 own=own_headers(target),
-                content=_encode(body),
+                content=content,
             ),
             losses=losses.collected(),
         )
 
     def read(self, target: Target, batch: Batch, body: bytes) -> Embedded:
         """Read the vectors; see `Embedder.read`."""
-        answer = decode_document(body, _decoder, _LooseAnswer)
-        if answer is None:
-            words = read_words(body)
-            if words is not None:
-                raise in_stream(target, words, body)
-            raise broken(target, "is no list of embeddings", body)
-        given = _in_order(target, batch, answer.data)
-        if not service_at(target.base_url, provider_type=target.type).base64:
-            # What comes so without being asked for may be of another type of numbers.
-            given = [None if isinstance(each, bytes | str) else each for each in given]
-        vectors = collect(target, batch, given)
-        usage = answer.usage
-        return Embedded(vectors, read_usage(usage) if isinstance(usage, dict) else None)
+        service = service_at(target.base_url, provider_type=target.type)
+        return read_embedded(target, batch, body, service)
+
+
+def encode_batch(target: Target, batch: Batch, service: Service, losses: Losses) -> bytes:
+    """Return the body of the request for the vectors of one batch.
+
+    Args:
+        target: who is asked.
+        batch: what is asked for.
+        service: how who is asked differs.
+        losses: takes what is left out.
+    """
+    body: Json = {"model": target.model, "input": batch.texts}
+    if service.base64:
+        body["encoding_format"] = "base64"
+    if batch.dimensions:
+        body[service.dimensions] = batch.dimensions
+    if batch.task:
+        losses.dropped("task", _NO_TASK)
+    return _encode(body)
+
+
+def read_embedded(target: Target, batch: Batch, body: bytes, service: Service) -> Embedded:
+    """Read the vectors of one batch; see `Embedder.read`.
+
+    Args:
+        target: who gave them.
+        batch: that was asked for.
+        body: of the whole reply.
+        service: how who gave them differs.
+    """
+    answer = decode_document(body, _decoder, _LooseAnswer)
+    if answer is None:
+        words = read_words(body)
+        if words is not None:
+            raise in_stream(target, words, body)
+        raise broken(target, "is no list of embeddings", body)
+    given = _in_order(target, batch, answer.data)
+    if not service.base64:
+        # What comes so without being asked for may be of another type of numbers.
+        given = [None if isinstance(each, bytes | str) else each for each in given]
+    vectors = collect(target, batch, given)
+    usage = answer.usage
+    return Embedded(vectors, read_usage(usage) if isinstance(usage, dict) else None)
 
 
 def _in_order(target: Target, batch: Batch, items: Sequence[_Item | _LooseItem]) -> list[Any]:
