@@ -1,4 +1,4 @@
-"""A small Bedrock on a real socket: it checks signatures, and answers with event streams.
+"""A small Bedrock on a real socket: it checks signatures, and answers with streams and vectors.
 
 Signatures are checked by the steps of the specification, without botocore.
 """
@@ -12,8 +12,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
+from urllib.parse import unquote
 
 from trunkline.inference.v1.provider_pb2 import AwsKeys
+from trunkline.sandbox.vectors import make_vector
 from unit.inference.conformance.bedrock_wire import (
     START,
     argument,
@@ -28,6 +30,12 @@ from unit.inference.conformance.bedrock_wire import (
 
 _SKEW_S = 300
 _STREAM = "application/vnd.amazon.eventstream"
+
+MAX_TEXTS = 96
+"""How many texts Cohere's models take in one request."""
+
+DIMENSIONS = 8
+"""Length of a vector where the request says no other."""
 
 # What a model says, by its name; the socket is cut after a stream that does not end.
 ANSWERS = {
@@ -59,7 +67,7 @@ class BedrockServer:
         keys: that it knows.
 
     Attributes:
-        asked: the chats that came.
+        asked: the requests that came, to chat or for vectors.
         base_url: where it is.
     """
 
@@ -105,11 +113,17 @@ class BedrockServer:
             refuse(writer, 403, "InvalidSignatureException", "The signature does not match.")
             return
         body = json.loads(content)
+        model, _, kind = path.removeprefix("/model/").partition("/")
+        if kind == "invoke":
+            self.asked.append(Asked(path, body))
+            status, made = invoke(unquote(model), body)
+            said = json.dumps(made).encode()
+            writer.write(head_of(status, "application/json", len(said)) + said)
+            return
         if not body["messages"]:
             refuse(writer, 400, "ValidationException", "messages must not be empty.")
             return
         self.asked.append(Asked(path, body))
-        model, _, kind = path.removeprefix("/model/").partition("/")
         if kind == "converse":
             said = whole({"text": "Hello"})
             writer.write(head_of(200, "application/json", len(said)) + said)
@@ -150,6 +164,29 @@ class BedrockServer:
             f"AWS4-HMAC-SHA256 Credential={self._keys.access_key_id}/{scope},"
             f" SignedHeaders={';'.join(names)}, Signature={key.hex()}"
         )
+
+
+def invoke(model: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body of what InvokeModel answers, by the model's family.
+
+    What a family's form does not have is refused, as is what it lacks.
+    """
+    if "amazon.titan-embed-text" in model and isinstance(body.get("inputText"), str):
+        if not body.keys() - {"inputText", "dimensions", "normalize"}:
+            vector = make_vector(body["inputText"], body.get("dimensions", DIMENSIONS))
+            return 200, {"embedding": vector, "inputTextTokenCount": 3}
+    elif "cohere.embed" in model and 0 < len(body.get("texts", ())) <= MAX_TEXTS:
+        if body.keys() - {"output_dimension"} == {"texts", "input_type", "truncate"}:
+            length = body.get("output_dimension", DIMENSIONS)
+            made: Any = [make_vector(text, length) for text in body["texts"]]
+            if "embed-v4" in model:
+                made = {"float": made}
+            return 200, {"id": "e1", "embeddings": made, "texts": body["texts"]}
+    elif "amazon.nova-2-multimodal-embeddings" in model and "singleEmbeddingParams" in body:
+        asked = body["singleEmbeddingParams"]
+        vector = make_vector(asked["text"]["value"], asked.get("embeddingDimension", DIMENSIONS))
+        return 200, {"embeddings": [{"embeddingType": "TEXT", "embedding": vector}]}
+    return 400, {"message": "Malformed input request: #: extraneous key, or none that is required."}
 
 
 def refuse(writer: asyncio.StreamWriter, status: int, code: str, message: str) -> None:

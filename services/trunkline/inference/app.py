@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 
 from trunkline.inference.adapter_table import Adapters
-from trunkline.inference.adapters.azure import AzureEmbedder
-from trunkline.inference.adapters.embedder import Embedder
-from trunkline.inference.adapters.google import GoogleEmbedder
-from trunkline.inference.adapters.ollama import OllamaEmbedder
-from trunkline.inference.adapters.openai import OpenAIEmbedder
 from trunkline.inference.aws_chain import AwsChain
 from trunkline.inference.bookkeeping import Bookkeeping
 from trunkline.inference.cooling import Cooling
 from trunkline.inference.durable_runs import DurableRuns
+from trunkline.inference.embedder_table import Embedders
 from trunkline.inference.embedding.embeddings import Embeddings
 from trunkline.inference.embedding.servicer import EmbeddingMethods
 from trunkline.inference.journal.content_keys import ContentKeys
@@ -52,15 +47,6 @@ from trunkline.views.health import HealthView
 
 _TICK_S = 1.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
-
-# By wire format; one that is not here makes no embeddings.
-EMBEDDERS: Mapping[str, Embedder] = {
-    "azure": AzureEmbedder(),
-    "google": GoogleEmbedder(),
-    "ollama": OllamaEmbedder(),
-    "openai": OpenAIEmbedder(),
-    "openai-responses": OpenAIEmbedder(),
-}
 
 
 class InferenceService:
@@ -135,7 +121,7 @@ class InferenceService:
         registry = Registry(self.runs, self._durable)
         self._embeddings = Embeddings(
             means,
-            EMBEDDERS,
+            Embedders(),
             self._catalog,
             self._credentials,
             self.runs,

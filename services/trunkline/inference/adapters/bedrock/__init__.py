@@ -5,5 +5,6 @@ imported before a provider of this format is asked; see `inference.formats`.
 """
 
 from trunkline.inference.adapters.bedrock.adapter import BedrockAdapter
+from trunkline.inference.adapters.bedrock.embeddings import BedrockEmbedder
 
-__all__ = ["BedrockAdapter"]
+__all__ = ["BedrockAdapter", "BedrockEmbedder"]

@@ -11,6 +11,7 @@ named beside each field.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -172,5 +173,17 @@ def family_of(model: str) -> Family:
         abilities = abilities_of(name)
         schemas = abilities.schemas and not any(each in name for each in _NO_SCHEMAS)
         return replace(_CLAUDE, claude=replace(abilities, schemas=schemas), schemas=schemas)
-    fitting = [part for part in _FAMILIES if re.search(rf"(?:^|[./]){re.escape(part)}", name)]
-    return _FAMILIES[max(fitting, key=len)] if fitting else _UNKNOWN
+    part = find_part(name, _FAMILIES)
+    return _FAMILIES[part] if part else _UNKNOWN
+
+
+def find_part(model: str, parts: Iterable[str]) -> str:
+    """Return the longest part that a model's name has where a word begins; empty: it has none.
+
+    Args:
+        model: an id, with the area of an inference profile before it or not, or an ARN.
+        parts: of names, in small letters.
+    """
+    name = model.lower()
+    fitting = [part for part in parts if re.search(rf"(?:^|[./]){re.escape(part)}", name)]
+    return max(fitting, key=len, default="")

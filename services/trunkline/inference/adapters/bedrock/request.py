@@ -94,7 +94,7 @@ def build_chat(target: Target, request: chat_pb2.ChatRequest, *, stream: bool) -
         body["additionalModelRequestFields"] = fields
     path = model_path(target.model) + ("/converse-stream" if stream else "/converse")
     return BuiltChat(
-        request=_build(target, path, body, accept=STREAM if stream else JSON),
+        request=build_post(target, path, body, accept=STREAM if stream else JSON),
         losses=losses.collected(),
     )
 
@@ -105,11 +105,18 @@ def build_probe(target: Target) -> Request:
     The runtime has no request that is free and proves a key. One without a message is never
     answered, and who is not known, or not allowed to, hears that first.
     """
-    return _build(target, f"{model_path(PROBED_MODEL)}/converse", {"messages": []}, accept=JSON)
+    return build_post(target, f"{model_path(PROBED_MODEL)}/converse", {"messages": []}, accept=JSON)
 
 
-def _build(target: Target, path: str, body: Json, *, accept: str) -> Request:
-    """Build a request with what authenticates."""
+def build_post(target: Target, path: str, body: Json, *, accept: str) -> Request:
+    """Build a request with what authenticates: a key as a bearer, or a signature.
+
+    Args:
+        target: who is asked.
+        path: what follows the base URL, percent-encoded.
+        body: that is sent.
+        accept: the media type that is wanted.
+    """
     content = _encode(body)
     secret = target.secret
     own: dict[str, str] = {}
