@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from trunkline.catalog.v1 import option_pb2 as trunkline_dot_catalog_dot_v1_dot_option__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#trunkline/catalog/v1/provider.proto\x12\x14trunkline.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/catalog/v1/option.proto\"\xa9\x03\n\x0cProviderType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x32\n\nauth_kinds\x18\x04 \x03(\x0e\x32\x1e.trunkline.catalog.v1.AuthKind\x12\x10\n\x08\x62\x61se_url\x18\x05 \x01(\t\x12\x10\n\x08good_for\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\x12\x15\n\rdefault_model\x18\x08 \x01(\t\x12\x33\n\x07options\x18\t \x03(\x0b\x32\".trunkline.catalog.v1.OptionSchema\x12\x15\n\rkey_variables\x18\n \x03(\t\x12\x12\n\nterms_note\x18\x0b \x01(\t\x12.\n\ncheck_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tproviders\x18\r \x03(\x0b\x32\x1e.trunkline.catalog.v1.Provider\x12\x14\n\x0cknown_models\x18\x0e \x03(\t\x12\x0f\n\x07origins\x18\x0f \x03(\t\"\x9f\x04\n\x08Provider\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x05\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x19\n\x04type\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x05\xbaH\x04r\x02\x18?\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x38\n\x08\x65ndpoint\x18\x04 \x01(\x0b\x32&.trunkline.catalog.v1.ProviderEndpoint\x12:\n\x05state\x18\x05 \x01(\x0e\x32%.trunkline.catalog.v1.ConnectionStateB\x04\xe2\x41\x01\x03\x12\x1f\n\rdefault_model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x14\n\x07\x65nabled\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\x19\n\x0bmodel_count\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05notes\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0crefresh_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x42\n\n\x08_enabled\"\xa2\x02\n\x10ProviderEndpoint\x12\x1a\n\x08\x62\x61se_url\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x17\n\x06\x66ormat\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x82\x01\n\x07headers\x18\x03 \x03(\x0b\x32\x33.trunkline.catalog.v1.ProviderEndpoint.HeadersEntryB<\xbaH9\x9a\x01\x36\x10 \"\x19r\x17\x32\x15^[A-Za-z0-9-]{1,128}$*\x17r\x15\x18\x80 2\x10^[\\t\\x20-\\x7e]*$\x12\x16\n\tstreaming\x18\x04 \x01(\x08H\x00\x88\x01\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_streaming\"\x1a\n\x18ListProviderTypesRequest\"W\n\x19ListProviderTypesResponse\x12:\n\x0eprovider_types\x18\x01 \x03(\x0b\x32\".trunkline.catalog.v1.ProviderType\"n\n\x15\x43reateProviderRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06models\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x90N\x18\x01\"J\n\x16\x43reateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"D\n\x12GetProviderRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\"G\n\x13GetProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"j\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x15\n\x04type\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"c\n\x15ListProvidersResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.trunkline.catalog.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15UpdateProviderRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x16UpdateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"^\n\x15\x44\x65leteProviderRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x18\n\x16\x44\x65leteProviderResponse*\xb7\x01\n\x08\x41uthKind\x12\x19\n\x15\x41UTH_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UTH_KIND_API_KEY\x10\x01\x12\'\n#AUTH_KIND_API_KEY_WITH_ORGANIZATION\x10\x02\x12\x1c\n\x18\x41UTH_KIND_LOCAL_ENDPOINT\x10\x03\x12\x16\n\x12\x41UTH_KIND_AWS_KEYS\x10\x05\x12\x1a\n\x16\x41UTH_KIND_BEARER_TOKEN\x10\x06*\xba\x01\n\x0f\x43onnectionState\x12 \n\x1c\x43ONNECTION_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1e\x43ONNECTION_STATE_NOT_CONNECTED\x10\x01\x12\x1f\n\x1b\x43ONNECTION_STATE_CONFIGURED\x10\x02\x12\x1d\n\x19\x43ONNECTION_STATE_VERIFIED\x10\x03\x12!\n\x1d\x43ONNECTION_STATE_DEFAULTS_SET\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#trunkline/catalog/v1/provider.proto\x12\x14trunkline.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!trunkline/catalog/v1/option.proto\"\xc0\x03\n\x0cProviderType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x32\n\nauth_kinds\x18\x04 \x03(\x0e\x32\x1e.trunkline.catalog.v1.AuthKind\x12\x10\n\x08\x62\x61se_url\x18\x05 \x01(\t\x12\x10\n\x08good_for\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\x12\x15\n\rdefault_model\x18\x08 \x01(\t\x12\x33\n\x07options\x18\t \x03(\x0b\x32\".trunkline.catalog.v1.OptionSchema\x12\x15\n\rkey_variables\x18\n \x03(\t\x12\x12\n\nterms_note\x18\x0b \x01(\t\x12.\n\ncheck_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tproviders\x18\r \x03(\x0b\x32\x1e.trunkline.catalog.v1.Provider\x12\x14\n\x0cknown_models\x18\x0e \x03(\t\x12\x0f\n\x07origins\x18\x0f \x03(\t\x12\x15\n\rno_model_list\x18\x10 \x01(\x08\"\x9f\x04\n\x08Provider\x12\x32\n\x04name\x18\x01 \x01(\tB$\xe2\x41\x01\x05\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x19\n\x04type\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x05\xbaH\x04r\x02\x18?\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x38\n\x08\x65ndpoint\x18\x04 \x01(\x0b\x32&.trunkline.catalog.v1.ProviderEndpoint\x12:\n\x05state\x18\x05 \x01(\x0e\x32%.trunkline.catalog.v1.ConnectionStateB\x04\xe2\x41\x01\x03\x12\x1f\n\rdefault_model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x14\n\x07\x65nabled\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\x19\n\x0bmodel_count\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05notes\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0crefresh_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x42\n\n\x08_enabled\"\xa2\x02\n\x10ProviderEndpoint\x12\x1a\n\x08\x62\x61se_url\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x17\n\x06\x66ormat\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x82\x01\n\x07headers\x18\x03 \x03(\x0b\x32\x33.trunkline.catalog.v1.ProviderEndpoint.HeadersEntryB<\xbaH9\x9a\x01\x36\x10 \"\x19r\x17\x32\x15^[A-Za-z0-9-]{1,128}$*\x17r\x15\x18\x80 2\x10^[\\t\\x20-\\x7e]*$\x12\x16\n\tstreaming\x18\x04 \x01(\x08H\x00\x88\x01\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_streaming\"\x1a\n\x18ListProviderTypesRequest\"W\n\x19ListProviderTypesResponse\x12:\n\x0eprovider_types\x18\x01 \x03(\x0b\x32\".trunkline.catalog.v1.ProviderType\"n\n\x15\x43reateProviderRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06models\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x90N\x18\x01\"J\n\x16\x43reateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"D\n\x12GetProviderRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\"G\n\x13GetProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"j\n\x14ListProvidersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x15\n\x04type\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"c\n\x15ListProvidersResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.trunkline.catalog.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x15UpdateProviderRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x16UpdateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.trunkline.catalog.v1.Provider\"^\n\x15\x44\x65leteProviderRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x18\n\x16\x44\x65leteProviderResponse*\xb7\x01\n\x08\x41uthKind\x12\x19\n\x15\x41UTH_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UTH_KIND_API_KEY\x10\x01\x12\'\n#AUTH_KIND_API_KEY_WITH_ORGANIZATION\x10\x02\x12\x1c\n\x18\x41UTH_KIND_LOCAL_ENDPOINT\x10\x03\x12\x16\n\x12\x41UTH_KIND_AWS_KEYS\x10\x05\x12\x1a\n\x16\x41UTH_KIND_BEARER_TOKEN\x10\x06*\xba\x01\n\x0f\x43onnectionState\x12 \n\x1c\x43ONNECTION_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1e\x43ONNECTION_STATE_NOT_CONNECTED\x10\x01\x12\x1f\n\x1b\x43ONNECTION_STATE_CONFIGURED\x10\x02\x12\x1d\n\x19\x43ONNECTION_STATE_VERIFIED\x10\x03\x12!\n\x1d\x43ONNECTION_STATE_DEFAULTS_SET\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -84,40 +84,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$'
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_AUTHKIND']._serialized_start=2481
-  _globals['_AUTHKIND']._serialized_end=2664
-  _globals['_CONNECTIONSTATE']._serialized_start=2667
-  _globals['_CONNECTIONSTATE']._serialized_end=2853
+  _globals['_AUTHKIND']._serialized_start=2504
+  _globals['_AUTHKIND']._serialized_end=2687
+  _globals['_CONNECTIONSTATE']._serialized_start=2690
+  _globals['_CONNECTIONSTATE']._serialized_end=2876
   _globals['_PROVIDERTYPE']._serialized_start=226
-  _globals['_PROVIDERTYPE']._serialized_end=651
-  _globals['_PROVIDER']._serialized_start=654
-  _globals['_PROVIDER']._serialized_end=1197
-  _globals['_PROVIDERENDPOINT']._serialized_start=1200
-  _globals['_PROVIDERENDPOINT']._serialized_end=1490
-  _globals['_PROVIDERENDPOINT_HEADERSENTRY']._serialized_start=1430
-  _globals['_PROVIDERENDPOINT_HEADERSENTRY']._serialized_end=1476
-  _globals['_LISTPROVIDERTYPESREQUEST']._serialized_start=1492
-  _globals['_LISTPROVIDERTYPESREQUEST']._serialized_end=1518
-  _globals['_LISTPROVIDERTYPESRESPONSE']._serialized_start=1520
-  _globals['_LISTPROVIDERTYPESRESPONSE']._serialized_end=1607
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=1609
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1719
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1721
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1795
-  _globals['_GETPROVIDERREQUEST']._serialized_start=1797
-  _globals['_GETPROVIDERREQUEST']._serialized_end=1865
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=1867
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=1938
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1940
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=2046
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=2048
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=2147
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=2150
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=2280
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=2282
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=2356
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=2358
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=2452
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=2454
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=2478
+  _globals['_PROVIDERTYPE']._serialized_end=674
+  _globals['_PROVIDER']._serialized_start=677
+  _globals['_PROVIDER']._serialized_end=1220
+  _globals['_PROVIDERENDPOINT']._serialized_start=1223
+  _globals['_PROVIDERENDPOINT']._serialized_end=1513
+  _globals['_PROVIDERENDPOINT_HEADERSENTRY']._serialized_start=1453
+  _globals['_PROVIDERENDPOINT_HEADERSENTRY']._serialized_end=1499
+  _globals['_LISTPROVIDERTYPESREQUEST']._serialized_start=1515
+  _globals['_LISTPROVIDERTYPESREQUEST']._serialized_end=1541
+  _globals['_LISTPROVIDERTYPESRESPONSE']._serialized_start=1543
+  _globals['_LISTPROVIDERTYPESRESPONSE']._serialized_end=1630
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=1632
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1742
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1744
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1818
+  _globals['_GETPROVIDERREQUEST']._serialized_start=1820
+  _globals['_GETPROVIDERREQUEST']._serialized_end=1888
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=1890
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=1961
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1963
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=2069
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=2071
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=2170
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=2173
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=2303
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=2305
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=2379
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=2381
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=2475
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=2477
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=2501
 # @@protoc_insertion_point(module_scope)

@@ -115,6 +115,7 @@ class ProviderType(_message.Message):
     PROVIDERS_FIELD_NUMBER: _builtins.int
     KNOWN_MODELS_FIELD_NUMBER: _builtins.int
     ORIGINS_FIELD_NUMBER: _builtins.int
+    NO_MODEL_LIST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """A slug, such as `anthropic`, `openai-compatible` or `github-copilot`."""
     display_name: _builtins.str
@@ -131,6 +132,10 @@ class ProviderType(_message.Message):
     """The model to begin with, as the provider calls it. Empty: none is known."""
     terms_note: _builtins.str
     """A caution on the vendor's terms. Empty: none."""
+    no_model_list: _builtins.bool
+    """Its providers never tell which models they have: those are `known_models`, or
+    named by hand.
+    """
     @_builtins.property
     def auth_kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___AuthKind.ValueType]:
         """The ways to authenticate, the usual one first."""
@@ -180,10 +185,11 @@ class ProviderType(_message.Message):
         providers: _abc.Iterable[Global___Provider] | None = ...,
         known_models: _abc.Iterable[_builtins.str] | None = ...,
         origins: _abc.Iterable[_builtins.str] | None = ...,
+        no_model_list: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth_kinds", b"auth_kinds", "base_url", b"base_url", "check_time", b"check_time", "default_model", b"default_model", "display_name", b"display_name", "format", b"format", "good_for", b"good_for", "hint", b"hint", "key_variables", b"key_variables", "known_models", b"known_models", "name", b"name", "options", b"options", "origins", b"origins", "providers", b"providers", "terms_note", b"terms_note"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth_kinds", b"auth_kinds", "base_url", b"base_url", "check_time", b"check_time", "default_model", b"default_model", "display_name", b"display_name", "format", b"format", "good_for", b"good_for", "hint", b"hint", "key_variables", b"key_variables", "known_models", b"known_models", "name", b"name", "no_model_list", b"no_model_list", "options", b"options", "origins", b"origins", "providers", b"providers", "terms_note", b"terms_note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
