@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from trunkline.catalog.facts import layer_facts, layer_prices
-from trunkline.catalog.provider_types import ProviderType, ProviderTypes
+from trunkline.catalog.provider_types import ModelList, ProviderType, ProviderTypes
 from trunkline.catalog.records import (
     Glance,
     ModelCount,
@@ -153,6 +153,7 @@ def describe_types(
             terms_note=kind.terms_note,
             check_time=types.check_time,
             known_models=kind.known_models,
+            no_model_list=kind.model_list is ModelList.NEVER,
             options=(option.describe() for option in options_of(kind.name, kind.format)),
         )
         for kind in types

@@ -63,7 +63,7 @@ class Connector:
             wish = self._keep_rank(wish)
         with self._made(wish, kind, existing):
             credential = self._save(wish, entered, is_new=existing is None)
-        provider = self._settle(wish, credential, existing)
+        provider = self._settle(wish, kind, credential, existing)
         provider = self._choose_default(provider, kind)
         self._report(provider, credential)
 
@@ -174,6 +174,7 @@ class Connector:
     def _settle(
         self,
         wish: Wish,
+        kind: provider_pb2.ProviderType | None,
         credential: credential_pb2.Credential,
         before: provider_pb2.Provider | None,
     ) -> provider_pb2.Provider:
@@ -183,13 +184,14 @@ class Connector:
         if is_verified and before is not None:
             # With a key that comes after another that is verified nothing is read anew.
             is_verified = is_leading(credential, list_keys(self._client, name))
+        # Models named by hand are there already, and may be all that can be known.
+        has_models = bool(wish.models) or (kind is not None and kind.no_model_list)
         read_before = before.refresh_time.ToNanoseconds() if before is not None else 0
 
         def is_settled(provider: provider_pb2.Provider) -> bool:
             if not is_verified:
                 return provider.state >= provider_pb2.CONNECTION_STATE_CONFIGURED
-            # Models named by hand are there already, and may be all that can be known.
-            is_read = provider.refresh_time.ToNanoseconds() > read_before or bool(wish.models)
+            is_read = has_models or provider.refresh_time.ToNanoseconds() > read_before
             return provider.state >= provider_pb2.CONNECTION_STATE_VERIFIED and is_read
 
         provider = wait_until(lambda: self._get(name), is_settled, _DISCOVERY_S)

@@ -52,6 +52,11 @@ async def test_every_type_is_listed_with_its_providers(catalog: CatalogHarness) 
     assert list(types["openai"].key_variables) == ["OPENAI_API_KEY"]
     assert types["openai"].check_time.ToJsonString() == "2026-11-20T00:00:00Z"
     assert not types["groq"].providers
+    assert {name for name in names if types[name].no_model_list} == {
+        "aws-bedrock",
+        "azure-openai",
+        "perplexity",
+    }
 
 
 async def test_providers_come_by_name_in_pages(catalog: CatalogHarness) -> None:

@@ -255,7 +255,7 @@ async def test_a_model_that_is_known_to_chat_is_refused(formats: Deployment) -> 
 
 async def test_a_stream_s_messages_fit_a_default_client(formats: Deployment) -> None:
     """However large the answer is as a whole."""
-    inputs = texts(1_300)
+    inputs = texts(300)
     answer = await embed(formats, "google/vectors-4096", inputs, streamed=True)
     assert answer.vectors == expected(inputs, 4096)
     assert sum(answer.messages) > 4 * 2**20
