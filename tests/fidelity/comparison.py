@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
@@ -310,7 +311,7 @@ class _Comparison:
         state = State.LOST
         if item.name == name:
             state = State.KEPT
-        elif name in words:
+        elif name in words or _is_respelled(item.name, name):
             state = State.RETOLD
         self.findings.add(f"{where}.document.name", state)
 
@@ -378,3 +379,9 @@ def _words(part: message_pb2.Part) -> str:
     """Return the text of a document of text; empty where there is none."""
     is_text = part.document.media_type.startswith("text/")
     return part.document.data.decode() if is_text else ""
+
+
+def _is_respelled(sent: str, name: str) -> bool:
+    """Tell whether a name has the words of another, whatever stands between and behind them."""
+    words = re.findall(r"\w+", name)
+    return bool(words) and re.findall(r"\w+", sent)[: len(words)] == words

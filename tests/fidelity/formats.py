@@ -10,10 +10,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from fidelity.reading import Json, Reading, Said
-from fidelity.wire import anthropic, google, ollama, openai
+from fidelity.wire import anthropic, bedrock, google, ollama, openai
 from support.folding import fold
 from trunkline.inference.adapters.adapter import Adapter, Target
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
+from trunkline.inference.adapters.bedrock import BedrockAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
@@ -59,14 +60,21 @@ class Format:
         return fold(drafts.take())
 
 
-def _row(adapter: Adapter, model: str, wire: ModuleType) -> Format:
-    """Return a format, with an account of its vendor's."""
+def _row(adapter: Adapter, model: str, wire: ModuleType, *, type_: str = "") -> Format:
+    """Return a format, with an account of its vendor's.
+
+    Args:
+        adapter: under test.
+        model: that is asked.
+        wire: how the vendor writes and reads.
+        type_: of the account; empty: it is called like the format.
+    """
     target = Target(
         provider=adapter.format,
         model=model,
         base_url="https://a.example/v1",
         credential_id="cred_1",
-        type=adapter.format,
+        type=type_ or adapter.format,
     )
     return Format(adapter, target, wire.SAYS, wire.answer, wire.read)
 
@@ -76,4 +84,10 @@ FORMATS: Final = (
     _row(AnthropicAdapter(), "claude-opus-4-5", anthropic),
     _row(GoogleAdapter(), "gemini-3-pro-preview", google),
     _row(OllamaAdapter(), "qwen3", ollama),
+    _row(
+        BedrockAdapter(),
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        bedrock,
+        type_="aws-bedrock",
+    ),
 )

@@ -46,4 +46,13 @@ FEATURES: Final = (
         r".*\.document(\.name)?",
         (user("Sum up", document("text/plain", b"Sold: 4", "sales.txt")),),
     ),
+    Feature(
+        "two documents of one name",
+        "media",
+        r".*\.document(\.name)?",
+        (
+            user("Sum up", document("text/plain", b"Sold: 4", "sales")),
+            user("And then", document("text/plain", b"Sold: 5", "sales")),
+        ),
+    ),
 )

@@ -46,6 +46,16 @@ def cached(seconds: int = 0) -> dict[str, Any]:
     return {"cache": {"ttl": f"{seconds}s"} if seconds else {}}
 
 
+def csv(name: str) -> dict[str, Any]:
+    """Return a document of some name."""
+    return {"document": {"data": "AA==", "media_type": "text/csv", "name": name}}
+
+
+def csv_sent(name: str) -> dict[str, Any]:
+    """Return the same on the wire."""
+    return {"document": {"format": "csv", "name": name, "source": {"bytes": "AA=="}}}
+
+
 WORDS = [
     Row("a word", {}, {}),
     Row("a word to a model without a limit of ours", {}, {}, {}, NOVA),
@@ -146,6 +156,13 @@ MEDIA = [
                                     "source": {"bytes": "AA=="}}})),
         {"messages[0].content[2].document.media_type": TRANSLATED,
          "messages[0].content[2].document.name": TRANSLATED},
+    ),
+    Row(
+        "documents of one name",
+        messages(parts("ROLE_USER", {"text": "a"}, csv("A"), csv("a"), csv("a (2)"))),
+        messages(user({"text": "a"}, *map(csv_sent, ("A", "a (2)", "a (2) (2)")))),
+        {"messages[0].content[2].document.name": TRANSLATED,
+         "messages[0].content[3].document.name": TRANSLATED},
     ),
     Row(
         "what is not taken",

@@ -108,7 +108,7 @@ SETTINGS = [
         {"temperature": 0.5, "top_p": 0.25},
         {
             f"sampling.{name}": DROPPED
-            for name in ("top_k", "presence_penalty", "frequency_penalty", "seed", "stop")
+            for name in ("top_k", "presence_penalty", "frequency_penalty", "seed", "stop[0]")
         },
     ),
     Row(

@@ -7,7 +7,6 @@ speaks first, and the results of tools follow their calls at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +14,12 @@ import msgspec
 from trunkline.inference.adapters.adapter import Target
 from trunkline.inference.adapters.bedrock.families import MESSAGES, SYSTEM, Family
 from trunkline.inference.adapters.bedrock.marks import Marks, is_mark
-from trunkline.inference.adapters.bedrock.parts import NO_WORDS, text_block, translate_part
+from trunkline.inference.adapters.bedrock.parts import (
+    NO_WORDS,
+    DocumentNames,
+    text_block,
+    translate_part,
+)
 from trunkline.inference.adapters.bedrock.results import Results
 from trunkline.inference.adapters.call_ids import CallIds
 from trunkline.inference.adapters.losses import Losses
@@ -142,7 +146,7 @@ class _Translation:
         self._called: dict[str, None] = {}
         # The last message has results of tools.
         self._has_results = False
-        self._documents = count()
+        self._documents = DocumentNames()
         self._last = len(messages) - 1
 
     def add(self, index: int, message: message_pb2.Message) -> None:
@@ -203,7 +207,8 @@ class _Translation:
         blocks: list[Any] = []
         for position, part in enumerate(message.content[:]):
             where = f"{path}.content[{position}]"
-            self._put(blocks, where, part, self._translate(where, part))
+            block = translate_part(where, part, self._documents, self._losses)
+            self._put(blocks, where, part, block)
         if not any(not is_mark(block) for block in blocks):
             if not self._has_results:
                 self._losses.translated(path, _NOTHING_SAID)
@@ -293,11 +298,6 @@ class _Translation:
         if after:
             self._speak(USER, path, after)
             self._has_results = self._messages[-1]["content"] is not after
-
-    def _translate(self, path: str, part: message_pb2.Part) -> Json | None:
-        """Translate a part of a message of the user."""
-        number = next(self._documents) if part.HasField("document") else 0
-        return translate_part(path, part, number, self._losses)
 
     def _put(
         self,

@@ -49,15 +49,53 @@ _NO_SUCH_IMAGE: Final = "The provider takes pictures as JPEG, PNG, GIF and WebP 
 _NO_SUCH_DOCUMENT: Final = "The provider does not take documents of this type."
 _AS_PLAIN: Final = "The provider takes texts of this type as plain ones only."
 _PLAIN_NAME: Final = "The provider takes letters, digits, blanks, `-`, `()` and `[]` in names."
+_OTHER_NAME: Final = "The provider takes no two documents of one name; a number stands behind it."
 
 
-def translate_part(path: str, part: message_pb2.Part, number: int, losses: Losses) -> Json | None:
+class DocumentNames:
+    """The names of a request's documents, of which no two may be equal.
+
+    See https://github.com/maximhq/bifrost/issues/7003.
+    """
+
+    __slots__ = ("_count", "_taken")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._taken: set[str] = set()
+
+    def take(self, path: str, name: str, losses: Losses) -> str:
+        """Return a name that the provider takes; a document without a name gets a neutral one.
+
+        Args:
+            path: where the document stands in the request.
+            name: its name; may be empty.
+            losses: takes that the name is another.
+        """
+        self._count += 1
+        plain = _BLANKS.sub(" ", _NOT_IN_NAMES.sub("-", name)).strip()[:_MAX_NAME].strip()
+        wanted = plain or f"{_UNNAMED} {self._count}"
+        taken, number = wanted, 1
+        while taken.lower() in self._taken:
+            number += 1
+            end = f" ({number})"
+            taken = wanted[: _MAX_NAME - len(end)].rstrip() + end
+        self._taken.add(taken.lower())
+        if name and taken != name:
+            reason = _PLAIN_NAME if plain != name else _OTHER_NAME
+            losses.translated(f"{path}.document.name", reason)
+        return taken
+
+
+def translate_part(
+    path: str, part: message_pb2.Part, names: DocumentNames, losses: Losses
+) -> Json | None:
     """Translate a text, a picture or a document.
 
     Args:
         path: where it stands in the request.
         part: of one of these kinds.
-        number: how many documents came before; names must differ.
+        names: of the documents that came before; takes another.
         losses: takes what is left out or carried in another form.
 
     Returns:
@@ -69,7 +107,7 @@ def translate_part(path: str, part: message_pb2.Part, number: int, losses: Losse
         case "image":
             return _image(path, part.image, losses)
         case _:
-            return _document(path, part.document, number, losses)
+            return _document(path, part.document, names, losses)
 
 
 def text_block(path: str, text: str, losses: Losses) -> Json | None:
@@ -94,7 +132,7 @@ def _image(path: str, image: message_pb2.Image, losses: Losses) -> Json | None:
 
 
 def _document(
-    path: str, document: message_pb2.Document, number: int, losses: Losses
+    path: str, document: message_pb2.Document, names: DocumentNames, losses: Losses
 ) -> Json | None:
     """Translate a document."""
     if document.HasField("url"):
@@ -108,15 +146,7 @@ def _document(
     if kind is None:
         losses.dropped(f"{path}.document", _NO_SUCH_DOCUMENT)
         return None
-    name = _name(path, document.name, number, losses)
+    name = names.take(path, document.name, losses)
     return {
         "document": {"format": kind, "name": name, "source": {"bytes": to_base64(document.data)}}
     }
-
-
-def _name(path: str, name: str, number: int, losses: Losses) -> str:
-    """Return a name that the provider takes; one without a name gets a neutral one."""
-    taken = _BLANKS.sub(" ", _NOT_IN_NAMES.sub("-", name)).strip()[:_MAX_NAME].strip()
-    if name and taken != name:
-        losses.translated(f"{path}.document.name", _PLAIN_NAME)
-    return taken or f"{_UNNAMED} {number + 1}"

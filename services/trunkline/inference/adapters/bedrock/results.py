@@ -5,12 +5,11 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Tool
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from trunkline.inference.adapters.bedrock.families import MESSAGES, Family
 from trunkline.inference.adapters.bedrock.marks import Marks
-from trunkline.inference.adapters.bedrock.parts import NO_WORDS, translate_part
+from trunkline.inference.adapters.bedrock.parts import NO_WORDS, DocumentNames, translate_part
 from trunkline.inference.adapters.losses import Losses
 from trunkline.inference.adapters.pairing import NO_RESULT, Found
 from trunkline.inference.adapters.results import ERROR_PREFIX, media_heading
@@ -45,7 +44,7 @@ class Results:
         wire_id: str,
         call_id: str,
         found: Found | None,
-        documents: Iterator[int],
+        names: DocumentNames,
     ) -> list[Json]:
         """Append the result of a call.
 
@@ -54,7 +53,7 @@ class Results:
             wire_id: the call's id as sent.
             call_id: the call's id as it is known to the caller.
             found: its result; None: there is none.
-            documents: numbers them.
+            names: of the documents that came before; takes others.
 
         Returns:
             What follows in a message of the user: pictures and documents that the model does
@@ -74,8 +73,7 @@ class Results:
             if piece.HasField("cache"):
                 self._losses.translated(f"{where}.cache", _MARK_AROUND)
                 inner.append((where, piece.cache))
-            number = next(documents) if piece.HasField("document") else 0
-            block = translate_part(where, piece, number, self._losses)
+            block = translate_part(where, piece, names, self._losses)
             if block is None:
                 continue
             if "text" in block or self._family.media_in_results:

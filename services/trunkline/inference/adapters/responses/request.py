@@ -81,8 +81,8 @@ def _add_sampling(
     for other in ("top_k", "presence_penalty", "frequency_penalty", "seed"):
         if asked.HasField(other):
             losses.dropped(f"sampling.{other}", _NO_SUCH_SETTING)
-    if asked.stop:
-        losses.dropped("sampling.stop", _NO_SUCH_SETTING)
+    for index in range(len(asked.stop)):
+        losses.dropped(f"sampling.stop[{index}]", _NO_SUCH_SETTING)
 
 
 def _format(form: chat_pb2.ResponseFormat) -> Json:
