@@ -54,7 +54,11 @@ def test_a_loss_that_is_not_told_is_found(cell: Cell) -> None:
     ]
 
 
-@pytest.mark.parametrize("cell", CELLS[::40], ids=str)
+# What ends a request that asks to go on was said by nobody.
+_SAYING = [cell for cell in CELLS if cell.feature.name != "text to be continued (prefill)"]
+
+
+@pytest.mark.parametrize("cell", _SAYING[::40], ids=str)
 def test_words_that_do_not_arrive_are_found(cell: Cell) -> None:
     """The matrix sees that something which a request does not say any more is gone."""
     request = cell.feature.request(cell.source, cell.target)
