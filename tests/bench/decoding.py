@@ -22,11 +22,13 @@ from typing import Final
 import msgspec
 
 from bench.answers import TEXT
+from trunkline.catalog.provider_types import SAME_PATHS
 from trunkline.inference.adapters.adapter import Adapter, Target
 from trunkline.inference.adapters.anthropic import AnthropicAdapter
 from trunkline.inference.adapters.google import GoogleAdapter
 from trunkline.inference.adapters.ollama import OllamaAdapter
 from trunkline.inference.adapters.openai import OpenAIAdapter
+from trunkline.inference.adapters.responses import ResponsesAdapter
 from trunkline.inference.drafts import Drafts
 from trunkline.inference.v1 import chat_pb2, message_pb2
 from trunkline.sandbox.face import Occasion
@@ -111,7 +113,8 @@ class _Stream:
     @classmethod
     def compose(cls, adapter: Adapter, frames: int) -> _Stream:
         """Have the sandbox say as many words to the adapter's own request."""
-        face = next(face for face in FACES if face.name == adapter.format)
+        name = SAME_PATHS.get(adapter.format, adapter.format)
+        face = next(face for face in FACES if face.name == name)
         target = Target("provider", _MODEL, f"http://127.0.0.1{face.base_path}")
         built = adapter.build_chat(target, _REQUEST, stream=True).request
         request = Request(
@@ -221,6 +224,10 @@ class _AnthropicEvent(msgspec.Struct, gc=False):
     delta: _AnthropicDelta
 
 
+class _ResponsesEvent(msgspec.Struct, gc=False):
+    delta: str
+
+
 class _GooglePart(msgspec.Struct, gc=False):
     text: str
 
@@ -247,6 +254,7 @@ class _OllamaLine(msgspec.Struct, gc=False):
 
 _openai_chunk: Final = msgspec.json.Decoder(_OpenAIChunk).decode
 _anthropic_event: Final = msgspec.json.Decoder(_AnthropicEvent).decode
+_responses_event: Final = msgspec.json.Decoder(_ResponsesEvent).decode
 _google_chunk: Final = msgspec.json.Decoder(_GoogleChunk).decode
 _ollama_line: Final = msgspec.json.Decoder(_OllamaLine).decode
 
@@ -255,6 +263,7 @@ _ADAPTERS: Final[tuple[Adapter, ...]] = (
     AnthropicAdapter(),
     GoogleAdapter(),
     OllamaAdapter(),
+    ResponsesAdapter(),
 )
 
 _LEAST: Final = {
@@ -272,4 +281,9 @@ _LEAST: Final = {
         lambda frame: _google_chunk(frame).candidates[0].content.parts[0].text,
     ),
     "ollama": _Least(b"\n", 0, lambda frame: _ollama_line(frame).message.content),
+    "openai-responses": _Least(
+        b"\n\n",
+        len(b"event: response.output_text.delta\ndata: "),
+        lambda frame: _responses_event(frame).delta,
+    ),
 }

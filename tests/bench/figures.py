@@ -127,6 +127,7 @@ DECODINGS: Final = {
     "anthropic": _decoding("anthropic", 2.0),
     "google": _decoding("google", 2.5),
     "ollama": _decoding("ollama", 1.8),
+    "openai-responses": _decoding("openai-responses", 2.0),
 }
 
 FIGURES: Final = (
